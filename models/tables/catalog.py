@@ -1,0 +1,213 @@
+"""Schema ``catalog``: every accepted version of the catalog, one table per kind of entry.
+
+Every row carries ``catalog_version``; rows are only added, so an old version can be rated again.
+Dates are local to the customer and half-open: ``valid_from <= day < valid_to``.
+"""
+
+from sqlalchemy import BigInteger, Boolean, Column, Date, Integer, Numeric, Table
+from sqlalchemy.dialects.postgresql import JSONB
+
+from models.tables.common import AMOUNT, QUANTITY, instant, schema, words
+
+metadata = schema("catalog")
+
+RATE = Numeric(38, 12)
+
+
+def version() -> Column:
+    """Return the column every table starts with."""
+    return words("catalog_version", key=True)
+
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("version_number", BigInteger, unique=True, nullable=False),
+    version(),
+    instant("accepted_at"),
+    Column("content", JSONB, nullable=False),
+    comment="One row per accepted state of the catalog; the version is a hash of its content.",
+)
+
+dimensions = Table(
+    "dimensions",
+    metadata,
+    version(),
+    words("dimension_id", key=True),
+    words("name"),
+    words("unit"),
+    words("aggregation"),
+    words("distinct_on", nullable=True),
+    Column("convert_multiply", RATE, nullable=False),
+    Column("convert_divide", RATE, nullable=False),
+    Column("rounding_decimals", Integer, nullable=False),
+    words("rounding_mode"),
+    Column("carry_over", Boolean, nullable=False),
+    comment="One row per billable quantity. Without rounding: 9 decimals, half_up.",
+)
+
+plans = Table(
+    "plans",
+    metadata,
+    version(),
+    words("plan_id", key=True),
+    words("name"),
+    words("currency"),
+    Column("minor_units", Integer, nullable=False),
+    words("interval"),
+    comment="One row per plan; minor_units is the number of decimals of its currency.",
+)
+
+charges = Table(
+    "charges",
+    metadata,
+    version(),
+    words("plan_id", key=True),
+    words("charge_id", key=True),
+    Column("position", Integer, nullable=False),
+    words("name"),
+    words("dimension_id", nullable=True),
+    Column("included_quantity", QUANTITY, nullable=False),
+    words("price_id"),
+    comment="One row per charge of a plan; a charge without a dimension is a fee.",
+)
+
+prices = Table(
+    "prices",
+    metadata,
+    version(),
+    words("price_id", key=True),
+    words("model"),
+    Column("package_size", QUANTITY),
+    words("package_rounding", nullable=True),
+    Column("flat_amount", RATE),
+    words("timing", nullable=True),
+    Column("is_prorated", Boolean),
+    comment="One row per price: of a charge, or of a contract's override. Tiers beside it.",
+)
+
+price_tiers = Table(
+    "price_tiers",
+    metadata,
+    version(),
+    words("price_id", key=True),
+    Column("tier_number", Integer, primary_key=True),
+    Column("from_quantity", QUANTITY, nullable=False),
+    Column("up_to", QUANTITY),
+    Column("unit_amount", RATE, nullable=False),
+    Column("flat_amount", RATE, nullable=False),
+    comment=(
+        "One row per tier (from_quantity, up_to]; per_unit and package prices have one open tier, "
+        "whose unit_amount is per unit or per package."
+    ),
+)
+
+customers = Table(
+    "customers",
+    metadata,
+    version(),
+    words("customer_id", key=True),
+    words("name"),
+    words("stripe_customer", nullable=True),
+    words("email", nullable=True),
+    words("country", nullable=True),
+    words("tax_id", nullable=True),
+    words("tax_exempt"),
+    words("currency"),
+    words("timezone"),
+    words("tax_rate_id", nullable=True),
+    words("tax_name", nullable=True),
+    Column("tax_percent", Numeric(9, 6), nullable=False),
+    comment="One row per customer; tax_percent is 0 where no tax is charged.",
+)
+
+tenants = Table(
+    "tenants",
+    metadata,
+    version(),
+    words("tenant_id", key=True),
+    words("customer_id"),
+    comment="One row per tenant and the customer who owns it.",
+)
+
+contracts = Table(
+    "contracts",
+    metadata,
+    version(),
+    words("contract_id", key=True),
+    words("customer_id"),
+    words("plan_id"),
+    Column("start_date", Date, nullable=False),
+    Column("end_date", Date),
+    Column("anchor_day", Integer, nullable=False),
+    Column("billing_start_date", Date, nullable=False),
+    Column("minimum_amount", AMOUNT),
+    comment="One row per contract; billing starts when the trial, if any, has ended.",
+)
+
+contract_overrides = Table(
+    "contract_overrides",
+    metadata,
+    version(),
+    words("contract_id", key=True),
+    words("charge_id", key=True),
+    Column("valid_from", Date, primary_key=True),
+    Column("valid_to", Date),
+    words("price_id"),
+    comment="One row per price that replaces a charge's own on a contract, for a time.",
+)
+
+contract_discounts = Table(
+    "contract_discounts",
+    metadata,
+    version(),
+    words("contract_id", key=True),
+    Column("discount_number", Integer, primary_key=True),
+    words("charge_id", key=True),
+    Column("percent", Numeric(9, 6), nullable=False),
+    Column("valid_from", Date, nullable=False),
+    Column("valid_to", Date),
+    comment="One row per discount and charge it applies to; numbered in the order they apply.",
+)
+
+credit_grants = Table(
+    "credit_grants",
+    metadata,
+    version(),
+    words("contract_id", key=True),
+    words("credit_id", key=True),
+    Column("amount", AMOUNT, nullable=False),
+    Column("valid_from", Date, nullable=False),
+    Column("expires_on", Date),
+    Column("priority", Integer, nullable=False),
+    Column("is_paid", Boolean, nullable=False),
+    comment="One row per prepaid or promotional credit; the lowest priority number is spent first.",
+)
+
+cost_rules = Table(
+    "cost_rules",
+    metadata,
+    version(),
+    words("rule_id", key=True),
+    Column("position", Integer, nullable=False),
+    words("source", nullable=True),
+    words("service_name", nullable=True),
+    words("charge_category", nullable=True),
+    words("tag_key", nullable=True),
+    words("tag_value", nullable=True),
+    words("method"),
+    words("tenant_tag", nullable=True),
+    words("dimension_id", nullable=True),
+    words("cost_kind"),
+    comment="One row per allocation rule; the first whose conditions all hold decides.",
+)
+
+cost_rule_weights = Table(
+    "cost_rule_weights",
+    metadata,
+    version(),
+    words("rule_id", key=True),
+    words("tenant_id", key=True),
+    Column("weight", RATE, nullable=False),
+    comment="One row per tenant of a rule with the method fixed.",
+)

@@ -1,0 +1,56 @@
+"""Schema ``ops``: the bookkeeping of pulls and builds."""
+
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Identity, Table
+from sqlalchemy.dialects.postgresql import JSONB
+
+from models.tables.common import instant, schema, words
+
+metadata = schema("ops")
+
+pulls = Table(
+    "pulls",
+    metadata,
+    words("pull_id", key=True),
+    words("source"),
+    instant("started_at"),
+    instant("finished_at"),
+    instant("complete_until"),
+    Column("delivery_count", BigInteger, nullable=False),
+    Column("delivered_count", BigInteger, nullable=False),
+    comment="One row per pull that brought something or moved the source's watermark.",
+)
+
+source_states = Table(
+    "source_states",
+    metadata,
+    words("source", key=True),
+    Column("cursor", JSONB),
+    instant("complete_until"),
+    comment="One row per source: where its next pull resumes, and until when it is complete.",
+)
+
+builds = Table(
+    "builds",
+    metadata,
+    Column("build_number", BigInteger, Identity(always=True), primary_key=True),
+    words("fingerprint"),
+    words("catalog_version"),
+    instant("as_of"),
+    instant("started_at"),
+    instant("finished_at", nullable=True),
+    comment="One row per dbt build; journal entries carry the number of the build that wrote them.",
+)
+
+parameters = Table(
+    "parameters",
+    metadata,
+    Column("is_current", Boolean, primary_key=True),
+    Column("build_number", BigInteger, nullable=False),
+    words("catalog_version"),
+    instant("as_of"),
+    Column("journal_watermark", BigInteger, nullable=False),
+    Column("invoices_before", BigInteger, nullable=False),
+    words("late_usage"),
+    CheckConstraint("is_current", name="one_row"),
+    comment="The one row that tells the dbt models what this build is about.",
+)
