@@ -54,3 +54,20 @@ parameters = Table(
     CheckConstraint("is_current", name="one_row"),
     comment="The one row that tells the dbt models what this build is about.",
 )
+
+journaled_deliveries = Table(
+    "journaled_deliveries",
+    metadata,
+    Column("delivery_id", BigInteger, primary_key=True),
+    words("source"),
+    Column("landed_count", BigInteger, nullable=False),
+    Column("journaled_count", BigInteger, nullable=False),
+    Column("duplicate_count", BigInteger, nullable=False),
+    Column("conflicting_count", BigInteger, nullable=False),
+    Column("build_number", BigInteger, nullable=False),
+    CheckConstraint(
+        "landed_count = journaled_count + duplicate_count + conflicting_count",
+        name="every_record_is_accounted_for",
+    ),
+    comment="One row per usage delivery that is in the journal, with what became of its records.",
+)

@@ -1,0 +1,7 @@
+{#-
+    The quotient to `scale` digits, rounded half away from zero. Postgres alone would keep about 16
+    significant digits of a numeric division, which is too few for an exact amount.
+-#}
+{% macro divide(numerator, denominator, scale=12) -%}
+    round(({{ numerator }})::numeric(76, {{ scale + 8 }}) / ({{ denominator }}), {{ scale }})
+{%- endmacro %}
