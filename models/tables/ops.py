@@ -71,3 +71,10 @@ journaled_deliveries = Table(
     ),
     comment="One row per usage delivery that is in the journal, with what became of its records.",
 )
+
+claimed_deliveries = Table(
+    "claimed_deliveries",
+    metadata,
+    Column("delivery_id", BigInteger, primary_key=True),
+    comment="One row per usage delivery that the present build journals; set when it begins.",
+)
