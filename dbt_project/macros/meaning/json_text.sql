@@ -1,4 +1,4 @@
-{#- The value of a key of a JSON object as text; null where the key is missing or holds nothing. -#}
+{#- The text under a key of a JSON object; null where there is none. -#}
 {% macro json_text(object, key) -%}
-    nullif({{ object }} ->> {{ key }}, '')
+    ({{ object }} ->> {{ key }})
 {%- endmacro %}

@@ -1,0 +1,226 @@
+with
+
+parameters as (
+
+    select
+        invoices_before,
+        late_usage
+    from {{ source('ops', 'parameters') }}
+
+),
+
+periods as (
+
+    select
+        invoice_id,
+        contract_id,
+        currency,
+        period_start,
+        is_closed
+    from {{ ref('int_contract_periods') }}
+
+),
+
+closed_periods as (
+
+    select
+        closed.invoice_id,
+        closed.invoice_number
+    from {{ source('billing', 'closed_periods') }} as closed
+    inner join parameters
+        on closed.invoice_sequence < parameters.invoices_before
+
+),
+
+closed_lines as (
+
+    select
+        lines.invoice_line_id,
+        lines.invoice_id,
+        lines.kind,
+        lines.charge_id,
+        lines.dimension_id,
+        lines.reference_id,
+        lines.period_start,
+        lines.period_end,
+        lines.quantity,
+        lines.amount,
+        lines.description
+    from {{ source('billing', 'closed_lines') }} as lines
+    inner join closed_periods
+        on lines.invoice_id = closed_periods.invoice_id
+
+),
+
+rated_lines as (
+
+    select
+        invoice_line_id,
+        invoice_id,
+        charge_id,
+        dimension_id,
+        period_start,
+        period_end,
+        quantity,
+        amount,
+        description
+    from {{ ref('int_charge_lines') }}
+
+    union all
+
+    select
+        invoice_line_id,
+        invoice_id,
+        charge_id,
+        dimension_id,
+        period_start,
+        period_end,
+        quantity,
+        amount,
+        description
+    from {{ ref('int_discount_lines') }}
+
+    union all
+
+    select
+        invoice_line_id,
+        invoice_id,
+        null as charge_id,
+        null as dimension_id,
+        period_start,
+        period_end,
+        null::numeric as quantity,
+        amount,
+        description
+    from {{ ref('int_minimum_lines') }}
+
+),
+
+rated_again as (
+
+    select rated_lines.*
+    from rated_lines
+    inner join closed_periods
+        on rated_lines.invoice_id = closed_periods.invoice_id
+
+),
+
+invoiced as (
+
+    select *
+    from closed_lines
+    where kind in ('usage', 'fee', 'discount', 'minimum')
+
+),
+
+-- What earlier invoices have already put right.
+booked as (
+
+    select
+        reference_id as adjusted_line_id,
+        sum(amount) as amount,
+        sum(quantity) as quantity
+    from closed_lines
+    where kind = 'adjustment'
+    group by reference_id
+
+),
+
+differences as (
+
+    select
+        coalesce(rated_again.invoice_line_id, invoiced.invoice_line_id) as adjusted_line_id,
+        coalesce(rated_again.invoice_id, invoiced.invoice_id) as adjusted_invoice_id,
+        coalesce(rated_again.charge_id, invoiced.charge_id) as charge_id,
+        coalesce(rated_again.dimension_id, invoiced.dimension_id) as dimension_id,
+        coalesce(rated_again.period_start, invoiced.period_start) as period_start,
+        coalesce(rated_again.period_end, invoiced.period_end) as period_end,
+        coalesce(rated_again.description, invoiced.description) as description,
+        coalesce(rated_again.quantity, 0) - coalesce(invoiced.quantity, 0) as quantity,
+        coalesce(rated_again.amount, 0) as rated_amount,
+        coalesce(invoiced.amount, 0) as invoiced_amount
+    from rated_again
+    full join invoiced
+        on rated_again.invoice_line_id = invoiced.invoice_line_id
+
+),
+
+open_differences as (
+
+    select
+        differences.adjusted_line_id,
+        differences.adjusted_invoice_id,
+        differences.charge_id,
+        differences.dimension_id,
+        differences.period_start,
+        differences.period_end,
+        differences.description,
+        differences.rated_amount,
+        differences.invoiced_amount,
+        differences.quantity - coalesce(booked.quantity, 0) as quantity,
+        coalesce(booked.amount, 0) as booked_amount,
+        differences.rated_amount - differences.invoiced_amount - coalesce(booked.amount, 0)
+            as amount
+    from differences
+    left join booked
+        on differences.adjusted_line_id = booked.adjusted_line_id
+
+),
+
+first_open_periods as (
+
+    select
+        invoice_id,
+        contract_id,
+        currency,
+        row_number() over (
+            partition by contract_id
+            order by period_start
+        ) as open_rank
+    from periods
+    where not is_closed
+
+),
+
+adjustments as (
+
+    select
+        open_differences.*,
+        first_open_periods.invoice_id,
+        closed_periods.invoice_number
+    from open_differences
+    inner join periods
+        on open_differences.adjusted_invoice_id = periods.invoice_id
+    inner join closed_periods
+        on open_differences.adjusted_invoice_id = closed_periods.invoice_id
+    inner join parameters
+        on parameters.late_usage = 'adjust'
+    left join first_open_periods
+        on
+            periods.contract_id = first_open_periods.contract_id
+            and periods.currency = first_open_periods.currency
+            and first_open_periods.open_rank = 1
+    where open_differences.amount <> 0
+
+)
+
+select
+    adjusted_line_id::text as adjusted_line_id,
+    adjusted_invoice_id::text as adjusted_invoice_id,
+    invoice_id::text as invoice_id,
+    charge_id::text as charge_id,
+    dimension_id::text as dimension_id,
+    period_start::date as period_start,
+    period_end::date as period_end,
+    quantity::numeric(38, 9) as quantity,
+    amount::numeric(20, 3) as amount,
+    (description || ', adjusting invoice ' || invoice_number)::text as description,
+    jsonb_build_object(
+        'invoice', adjusted_invoice_id,
+        'invoice_number', invoice_number,
+        'line', adjusted_line_id,
+        'rated_now', rated_amount,
+        'invoiced', invoiced_amount,
+        'adjusted_before', booked_amount
+    ) as explanation
+from adjustments

@@ -1,0 +1,222 @@
+with
+
+periods as (
+
+    select
+        invoice_id,
+        minor_units
+    from {{ ref('int_contract_periods') }}
+
+),
+
+parts as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        catalog_version,
+        position,
+        name,
+        dimension_id,
+        price_id,
+        part_start,
+        part_end
+    from {{ ref('int_charge_parts') }}
+
+),
+
+charge_names as (
+
+    select distinct
+        invoice_id,
+        charge_id,
+        position,
+        name
+    from parts
+
+),
+
+quantities as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        aggregation,
+        record_count,
+        aggregate_quantity,
+        quantity,
+        included_quantity,
+        billable_quantity
+    from {{ ref('int_charge_quantities') }}
+
+),
+
+slices as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        tier_number,
+        model,
+        from_quantity,
+        up_to,
+        slice_quantity,
+        unit_amount,
+        flat_amount,
+        exact_amount
+    from {{ ref('int_price_slices') }}
+
+),
+
+fees as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        fee_start,
+        fee_end,
+        full_amount,
+        billed_days,
+        full_period_days,
+        exact_amount
+    from {{ ref('int_fee_amounts') }}
+
+),
+
+priced as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        sum(exact_amount) as exact_amount,
+        jsonb_agg(
+            jsonb_build_object(
+                'tier', tier_number,
+                'from', from_quantity,
+                'up_to', up_to,
+                'quantity', slice_quantity,
+                'unit_amount', unit_amount,
+                'flat_amount', flat_amount,
+                'amount', exact_amount
+            )
+            order by tier_number
+        ) as slices,
+        max(model) as model
+    from slices
+    group by invoice_id, charge_id, part_number
+
+),
+
+usage_lines as (
+
+    select
+        parts.invoice_id || '/usage/' || parts.charge_id || '/' || parts.part_number
+            as invoice_line_id,
+        parts.invoice_id,
+        'usage' as kind,
+        parts.charge_id,
+        parts.part_number,
+        parts.position,
+        parts.dimension_id,
+        parts.part_start as period_start,
+        parts.part_end as period_end,
+        quantities.quantity,
+        quantities.billable_quantity,
+        priced.exact_amount,
+        parts.name as description,
+        jsonb_build_object(
+            'aggregation', quantities.aggregation,
+            'records', quantities.record_count,
+            'aggregate', quantities.aggregate_quantity,
+            'quantity', quantities.quantity,
+            'included', quantities.included_quantity,
+            'billable', quantities.billable_quantity,
+            'price', parts.price_id,
+            'model', priced.model,
+            'slices', priced.slices
+        ) as explanation
+    from parts
+    inner join quantities
+        on
+            parts.invoice_id = quantities.invoice_id
+            and parts.charge_id = quantities.charge_id
+            and parts.part_number = quantities.part_number
+    inner join priced
+        on
+            parts.invoice_id = priced.invoice_id
+            and parts.charge_id = priced.charge_id
+            and parts.part_number = priced.part_number
+    where
+        quantities.quantity <> 0
+        or priced.exact_amount <> 0
+
+),
+
+fee_lines as (
+
+    select
+        fees.invoice_id || '/fee/' || fees.charge_id || '/' || fees.part_number
+            as invoice_line_id,
+        fees.invoice_id,
+        'fee' as kind,
+        fees.charge_id,
+        fees.part_number,
+        charge_names.position,
+        null as dimension_id,
+        fees.fee_start as period_start,
+        fees.fee_end as period_end,
+        null::numeric as quantity,
+        null::numeric as billable_quantity,
+        fees.exact_amount,
+        charge_names.name as description,
+        jsonb_build_object(
+            'full_amount', fees.full_amount,
+            'billed_days', fees.billed_days,
+            'full_period_days', fees.full_period_days
+        ) as explanation
+    from fees
+    inner join charge_names
+        on
+            fees.invoice_id = charge_names.invoice_id
+            and fees.charge_id = charge_names.charge_id
+    where fees.exact_amount <> 0
+
+),
+
+lines as (
+
+    select *
+    from usage_lines
+
+    union all
+
+    select *
+    from fee_lines
+
+)
+
+select
+    lines.invoice_line_id::text as invoice_line_id,
+    lines.invoice_id::text as invoice_id,
+    lines.kind::text as kind,
+    lines.charge_id::text as charge_id,
+    lines.part_number::integer as part_number,
+    lines.position::integer as position,
+    lines.dimension_id::text as dimension_id,
+    null::text as reference_id,
+    lines.period_start::date as period_start,
+    lines.period_end::date as period_end,
+    lines.quantity::numeric(38, 9) as quantity,
+    lines.billable_quantity::numeric(38, 9) as billable_quantity,
+    lines.exact_amount::numeric(38, 12) as exact_amount,
+    {{ round_to_currency('lines.exact_amount', 'periods.minor_units') }} as amount,
+    lines.description::text as description,
+    lines.explanation::jsonb as explanation
+from lines
+inner join periods
+    on lines.invoice_id = periods.invoice_id

@@ -1,0 +1,209 @@
+with
+
+periods as (
+
+    select
+        invoice_id,
+        catalog_version,
+        contract_id,
+        customer_id,
+        plan_id,
+        timezone,
+        period_number,
+        period_start,
+        period_end,
+        full_period_days,
+        is_closed
+    from {{ ref('int_contract_periods') }}
+
+),
+
+charges as (
+
+    select
+        catalog_version,
+        plan_id,
+        charge_id,
+        position,
+        name,
+        dimension_id,
+        included_quantity,
+        price_id
+    from {{ source('catalog', 'charges') }}
+
+),
+
+overrides as (
+
+    select
+        catalog_version,
+        contract_id,
+        charge_id,
+        valid_from,
+        valid_to,
+        price_id
+    from {{ source('catalog', 'contract_overrides') }}
+
+),
+
+discounts as (
+
+    select
+        catalog_version,
+        contract_id,
+        charge_id,
+        valid_from,
+        valid_to
+    from {{ source('catalog', 'contract_discounts') }}
+
+),
+
+-- A change of price or discount inside a period splits it, for the charge it concerns.
+changes as (
+
+    select
+        catalog_version,
+        contract_id,
+        charge_id,
+        valid_from as changed_on
+    from overrides
+
+    union distinct
+
+    select
+        catalog_version,
+        contract_id,
+        charge_id,
+        valid_to as changed_on
+    from overrides
+
+    union distinct
+
+    select
+        catalog_version,
+        contract_id,
+        charge_id,
+        valid_from as changed_on
+    from discounts
+
+    union distinct
+
+    select
+        catalog_version,
+        contract_id,
+        charge_id,
+        valid_to as changed_on
+    from discounts
+
+),
+
+period_charges as (
+
+    select
+        periods.invoice_id,
+        periods.catalog_version,
+        periods.contract_id,
+        periods.customer_id,
+        periods.plan_id,
+        periods.timezone,
+        periods.period_number,
+        periods.period_start,
+        periods.period_end,
+        periods.full_period_days,
+        periods.is_closed,
+        charges.charge_id,
+        charges.position,
+        charges.name,
+        charges.dimension_id,
+        charges.included_quantity,
+        charges.price_id
+    from periods
+    inner join charges
+        on
+            periods.catalog_version = charges.catalog_version
+            and periods.plan_id = charges.plan_id
+
+),
+
+part_starts as (
+
+    select
+        invoice_id,
+        charge_id,
+        period_start as part_start
+    from period_charges
+
+    union distinct
+
+    select
+        period_charges.invoice_id,
+        period_charges.charge_id,
+        changes.changed_on as part_start
+    from period_charges
+    inner join changes
+        on
+            period_charges.catalog_version = changes.catalog_version
+            and period_charges.contract_id = changes.contract_id
+            and period_charges.charge_id = changes.charge_id
+            and period_charges.period_start < changes.changed_on
+            and period_charges.period_end > changes.changed_on
+
+),
+
+parts as (
+
+    select
+        period_charges.*,
+        part_starts.part_start,
+        row_number() over charge_parts as part_number,
+        coalesce(lead(part_starts.part_start) over charge_parts, period_charges.period_end)
+            as part_end
+    from period_charges
+    inner join part_starts
+        on
+            period_charges.invoice_id = part_starts.invoice_id
+            and period_charges.charge_id = part_starts.charge_id
+    window charge_parts as (
+        partition by period_charges.invoice_id, period_charges.charge_id
+        order by part_starts.part_start
+    )
+
+),
+
+priced_parts as (
+
+    select
+        parts.*,
+        coalesce(overrides.price_id, parts.price_id) as effective_price_id
+    from parts
+    left join overrides
+        on
+            parts.catalog_version = overrides.catalog_version
+            and parts.contract_id = overrides.contract_id
+            and parts.charge_id = overrides.charge_id
+            and parts.part_start >= overrides.valid_from
+            and (overrides.valid_to is null or parts.part_start < overrides.valid_to)
+
+)
+
+select
+    invoice_id::text as invoice_id,
+    charge_id::text as charge_id,
+    part_number::integer as part_number,
+    catalog_version::text as catalog_version,
+    contract_id::text as contract_id,
+    customer_id::text as customer_id,
+    plan_id::text as plan_id,
+    period_number::integer as period_number,
+    is_closed::boolean as is_closed,
+    position::integer as position,
+    name::text as name,
+    dimension_id::text as dimension_id,
+    included_quantity::numeric(38, 9) as included_quantity,
+    effective_price_id::text as price_id,
+    part_start::date as part_start,
+    part_end::date as part_end,
+    {{ start_of_day('part_start', 'timezone') }}::timestamptz as part_start_at,
+    {{ start_of_day('part_end', 'timezone') }}::timestamptz as part_end_at,
+    full_period_days::integer as full_period_days
+from priced_parts

@@ -1,0 +1,205 @@
+with
+
+parameters as (
+
+    select
+        as_of,
+        catalog_version,
+        invoices_before
+    from {{ source('ops', 'parameters') }}
+
+),
+
+closed_periods as (
+
+    select
+        catalog_version,
+        invoice_sequence
+    from {{ source('billing', 'closed_periods') }}
+
+),
+
+contracts as (
+
+    select
+        catalog_version,
+        contract_id,
+        customer_id,
+        plan_id,
+        billing_start_date,
+        end_date,
+        anchor_day,
+        minimum_amount
+    from {{ source('catalog', 'contracts') }}
+
+),
+
+customers as (
+
+    select
+        catalog_version,
+        customer_id,
+        timezone
+    from {{ source('catalog', 'customers') }}
+
+),
+
+plans as (
+
+    select
+        catalog_version,
+        plan_id,
+        interval,
+        currency,
+        minor_units
+    from {{ source('catalog', 'plans') }}
+
+),
+
+-- An open period is rated with today's catalog, a closed one with the version it was priced with.
+versions_in_use as (
+
+    select catalog_version
+    from parameters
+
+    union distinct
+
+    select closed_periods.catalog_version
+    from closed_periods
+    inner join parameters
+        on closed_periods.invoice_sequence < parameters.invoices_before
+
+),
+
+terms as (
+
+    select
+        contracts.catalog_version,
+        contracts.contract_id,
+        contracts.customer_id,
+        contracts.plan_id,
+        contracts.billing_start_date,
+        contracts.end_date,
+        contracts.anchor_day,
+        contracts.minimum_amount,
+        customers.timezone,
+        plans.currency,
+        plans.minor_units,
+        case plans.interval when 'month' then 1 when 'quarter' then 3 when 'year' then 12 end
+            as months_per_period,
+        case plans.interval when 'day' then 1 when 'week' then 7 end as days_per_period,
+        date_trunc('month', contracts.billing_start_date::timestamp) as first_month,
+        {{ local_date('parameters.as_of', 'customers.timezone') }} as today,
+        parameters.as_of
+    from contracts
+    inner join versions_in_use
+        on contracts.catalog_version = versions_in_use.catalog_version
+    inner join customers
+        on
+            contracts.catalog_version = customers.catalog_version
+            and contracts.customer_id = customers.customer_id
+    inner join plans
+        on
+            contracts.catalog_version = plans.catalog_version
+            and contracts.plan_id = plans.plan_id
+    cross join parameters
+    where contracts.billing_start_date <= {{ local_date('parameters.as_of', 'customers.timezone') }}
+
+),
+
+-- From one step before the start, so that a partial first period knows its full length, to two
+-- steps past today, so that the last one knows the period that follows it.
+steps as (
+
+    select
+        terms.*,
+        step.step_number,
+        (
+            terms.first_month + make_interval(months => step.step_number * terms.months_per_period)
+        )::date as step_month
+    from terms
+    cross join lateral generate_series(
+        -1,
+        3 + coalesce(
+            (terms.today - terms.billing_start_date) / terms.days_per_period,
+            (terms.today - terms.billing_start_date) / (28 * terms.months_per_period)
+        )
+    ) as step (step_number)
+
+),
+
+boundaries as (
+
+    select
+        steps.*,
+        coalesce(
+            steps.billing_start_date + steps.step_number * steps.days_per_period,
+            steps.step_month
+            + least(steps.anchor_day, {{ days_in_month('steps.step_month') }}) - 1
+        ) as boundary
+    from steps
+
+),
+
+spans as (
+
+    select
+        boundaries.*,
+        lead(boundaries.boundary) over contract_steps as next_boundary,
+        lead(boundaries.boundary, 2) over contract_steps as following_boundary
+    from boundaries
+    window contract_steps as (
+        partition by boundaries.catalog_version, boundaries.contract_id
+        order by boundaries.boundary
+    )
+
+),
+
+periods as (
+
+    select
+        spans.*,
+        greatest(spans.boundary, spans.billing_start_date) as period_start,
+        least(spans.next_boundary, spans.end_date) as period_end,
+        least(spans.following_boundary, spans.end_date) as next_period_end
+    from spans
+    where spans.following_boundary is not null
+
+),
+
+started_periods as (
+
+    select
+        periods.*,
+        {{ start_of_day('periods.period_start', 'periods.timezone') }} as period_start_at,
+        {{ start_of_day('periods.period_end', 'periods.timezone') }} as period_end_at
+    from periods
+    where
+        periods.period_start < periods.period_end
+        and {{ start_of_day('periods.period_start', 'periods.timezone') }} < periods.as_of
+
+)
+
+select
+    catalog_version::text as catalog_version,
+    contract_id::text as contract_id,
+    customer_id::text as customer_id,
+    plan_id::text as plan_id,
+    currency::text as currency,
+    minor_units::integer as minor_units,
+    timezone::text as timezone,
+    row_number() over (
+        partition by catalog_version, contract_id
+        order by period_start
+    )::integer as period_number,
+    period_start::date as period_start,
+    period_end::date as period_end,
+    period_start_at::timestamptz as period_start_at,
+    period_end_at::timestamptz as period_end_at,
+    (period_end - period_start)::integer as period_days,
+    (next_boundary - boundary)::integer as full_period_days,
+    case when next_boundary < next_period_end then next_boundary end::date as next_period_start,
+    case when next_boundary < next_period_end then next_period_end end::date as next_period_end,
+    (following_boundary - next_boundary)::integer as next_full_period_days,
+    minimum_amount::numeric(20, 3) as minimum_amount
+from started_periods

@@ -1,0 +1,178 @@
+with
+
+periods as (
+
+    select
+        invoice_id,
+        catalog_version,
+        contract_id,
+        customer_id,
+        plan_id,
+        currency
+    from {{ ref('int_contract_periods') }}
+    where not is_closed
+
+),
+
+-- The order of DESIGN section 6: charges with their discounts, minimum, adjustments, credits, tax.
+lines as (
+
+    select
+        invoice_line_id,
+        invoice_id,
+        kind,
+        1 as section,
+        position,
+        charge_id,
+        dimension_id,
+        reference_id,
+        period_start,
+        period_end,
+        quantity,
+        billable_quantity,
+        exact_amount,
+        amount,
+        description,
+        explanation
+    from {{ ref('int_charge_lines') }}
+
+    union all
+
+    select
+        invoice_line_id,
+        invoice_id,
+        kind,
+        1 as section,
+        position,
+        charge_id,
+        dimension_id,
+        reference_id,
+        period_start,
+        period_end,
+        quantity,
+        billable_quantity,
+        exact_amount,
+        amount,
+        description,
+        explanation
+    from {{ ref('int_discount_lines') }}
+
+    union all
+
+    select
+        invoice_line_id,
+        invoice_id,
+        kind,
+        2 as section,
+        0 as position,
+        null as charge_id,
+        null as dimension_id,
+        null as reference_id,
+        period_start,
+        period_end,
+        null::numeric as quantity,
+        null::numeric as billable_quantity,
+        exact_amount,
+        amount,
+        description,
+        explanation
+    from {{ ref('int_minimum_lines') }}
+
+    union all
+
+    select
+        invoice_id || '/adjustment/' || adjusted_line_id as invoice_line_id,
+        invoice_id,
+        'adjustment' as kind,
+        3 as section,
+        0 as position,
+        charge_id,
+        dimension_id,
+        adjusted_line_id as reference_id,
+        period_start,
+        period_end,
+        quantity,
+        quantity as billable_quantity,
+        amount as exact_amount,
+        amount,
+        description,
+        explanation
+    from {{ ref('int_adjustments') }}
+    where invoice_id is not null
+
+    union all
+
+    select
+        invoice_line_id,
+        invoice_id,
+        kind,
+        4 as section,
+        0 as position,
+        null as charge_id,
+        null as dimension_id,
+        reference_id,
+        period_start,
+        period_end,
+        null::numeric as quantity,
+        null::numeric as billable_quantity,
+        exact_amount,
+        amount,
+        description,
+        explanation
+    from {{ ref('int_credit_lines') }}
+
+    union all
+
+    select
+        invoice_line_id,
+        invoice_id,
+        kind,
+        5 as section,
+        0 as position,
+        null as charge_id,
+        null as dimension_id,
+        reference_id,
+        period_start,
+        period_end,
+        null::numeric as quantity,
+        null::numeric as billable_quantity,
+        exact_amount,
+        amount,
+        description,
+        explanation
+    from {{ ref('int_tax_lines') }}
+
+)
+
+select
+    lines.invoice_line_id::text as invoice_line_id,
+    lines.invoice_id::text as invoice_id,
+    row_number() over (
+        partition by lines.invoice_id
+        order by
+            lines.section,
+            lines.position,
+            lines.period_start,
+            case when lines.kind = 'discount' then 1 else 0 end,
+            lines.invoice_line_id
+    )::integer as line_number,
+    lines.kind::text as kind,
+    periods.customer_id::text as customer_id,
+    periods.contract_id::text as contract_id,
+    periods.plan_id::text as plan_id,
+    lines.charge_id::text as charge_id,
+    lines.dimension_id::text as dimension_id,
+    lines.reference_id::text as reference_id,
+    lines.period_start::date as period_start,
+    lines.period_end::date as period_end,
+    lines.quantity::numeric(38, 9) as quantity,
+    lines.billable_quantity::numeric(38, 9) as billable_quantity,
+    lines.exact_amount::numeric(38, 12) as exact_amount,
+    lines.amount::numeric(20, 3) as amount,
+    periods.currency::text as currency,
+    lines.description::text as description,
+    periods.catalog_version::text as catalog_version,
+    lines.explanation::jsonb as explanation
+from lines
+inner join periods
+    on lines.invoice_id = periods.invoice_id

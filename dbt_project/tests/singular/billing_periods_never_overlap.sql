@@ -1,0 +1,11 @@
+-- One invoice per contract and period: no day of a contract is on two invoices.
+select
+    earlier.invoice_id,
+    later.invoice_id as overlapping_invoice_id
+from {{ ref('fct_invoices') }} as earlier
+inner join {{ ref('fct_invoices') }} as later
+    on
+        earlier.contract_id = later.contract_id
+        and earlier.invoice_id < later.invoice_id
+        and earlier.period_start < later.period_end
+        and later.period_start < earlier.period_end
