@@ -14,7 +14,7 @@ pulls = Table(
     words("source"),
     instant("started_at"),
     instant("finished_at"),
-    instant("complete_until"),
+    instant("complete_until", nullable=True),
     Column("delivery_count", BigInteger, nullable=False),
     Column("delivered_count", BigInteger, nullable=False),
     comment="One row per pull that brought something or moved the source's watermark.",
