@@ -12,6 +12,7 @@ from sqlalchemy import (
     Identity,
     Integer,
     Table,
+    Text,
     UniqueConstraint,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -41,6 +42,7 @@ invoices = Table(
     Column("amount_due", AMOUNT, nullable=False),
     words("catalog_version"),
     Column("journal_watermark", BigInteger, nullable=False),
+    Column("late_usage", Text, nullable=False, server_default="adjust"),
     instant("as_of"),
     instant("finalised_at"),
     words("content_hash"),

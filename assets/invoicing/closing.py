@@ -1,0 +1,222 @@
+"""Closing: drafts whose period is over and complete become finalised invoices."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from sqlalchemy import Connection, Row, func, insert, literal, select, text
+
+from assets.invoicing.documents import document_hash, read_document
+from connectors.warehouse import Warehouse
+from models.invoice import invoice_number
+from models.tables import billing, ops
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingRules:
+    """What must be true before an invoice is finalised, and what happens then."""
+
+    grace: timedelta
+    usage_sources: tuple[str, ...]
+    approves_itself: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A draft that could not be finalised, and why."""
+
+    invoice_id: str
+    reason: str
+
+
+@dataclass(slots=True)
+class CloseReport:
+    """What a close did: ids and numbers of finalised invoices, and the drafts it held back."""
+
+    finalised: list[tuple[str, str]] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """The build whose drafts are frozen."""
+
+    number: int
+    as_of: datetime
+    late_usage: str
+
+
+class StaleDraftsError(RuntimeError):
+    """The drafts were not rated by the latest build, so they must not be frozen."""
+
+
+def close_period(
+    warehouse: Warehouse, rules: ClosingRules, month: date | None, now: datetime
+) -> CloseReport:
+    """Finalise the drafts whose last day lies in the given month (any month, if None).
+
+    Reads the drafts of the latest build and its instant; freezes them with their lines, in order of
+    period, each with the next number. A draft is held back, with the reason, while its period and
+    grace are not over, a usage source is not complete past its end, or an earlier period of the same
+    contract is open. A second call finds nothing left to do.
+    """
+    report = CloseReport()
+    with warehouse.begin() as connection:
+        connection.execute(select(func.pg_advisory_xact_lock(literal(7_001_001))))
+        build = latest_build(connection)
+        watermarks = source_watermarks(connection)
+        still_open: set[str] = set()
+        for draft in drafts(connection):
+            if month is not None and not in_month(draft.period_end, month):
+                if draft.period_end <= month:
+                    still_open.add(draft.contract_id)
+                continue
+            reason = gate(draft, rules, watermarks, build.as_of)
+            if reason is None and draft.contract_id in still_open:
+                reason = "an earlier period of the contract is still open"
+            if reason is not None:
+                still_open.add(draft.contract_id)
+                report.held.append(Held(draft.invoice_id, reason))
+                continue
+            number = finalise(connection, draft, build, now)
+            if rules.approves_itself:
+                approve_invoice(connection, draft.invoice_id, "auto", now)
+            report.finalised.append((draft.invoice_id, number))
+    return report
+
+
+def in_month(period_end: date, month: date) -> bool:
+    """Return whether a period that ends before ``period_end`` has its last day in the month."""
+    last_day = period_end - timedelta(days=1)
+    return (last_day.year, last_day.month) == (month.year, month.month)
+
+
+def latest_build(connection: Connection) -> Build:
+    """Return the build that rated the drafts; raise where a later one has not finished."""
+    parameters = connection.execute(select(ops.parameters)).one_or_none()
+    if parameters is None:
+        raise StaleDraftsError("nothing has been rated yet: run `meterhouse run` first")
+    unfinished = connection.execute(
+        select(ops.builds.c.build_number)
+        .where(ops.builds.c.build_number >= parameters.build_number)
+        .where(ops.builds.c.finished_at.is_(None))
+    ).first()
+    if unfinished is not None:
+        raise StaleDraftsError(
+            f"build {unfinished.build_number} did not finish: run `meterhouse run` again, then close"
+        )
+    return Build(parameters.build_number, parameters.as_of, parameters.late_usage)
+
+
+def source_watermarks(connection: Connection) -> dict[str, datetime | None]:
+    """Return, per source, the instant until which it is known to be complete."""
+    rows = connection.execute(
+        select(ops.source_states.c.source, ops.source_states.c.complete_until)
+    )
+    return {row.source: row.complete_until for row in rows}
+
+
+def drafts(connection: Connection) -> list[Row]:
+    """Return the drafts of the latest build that are not finalised yet, earliest period first."""
+    return list(
+        connection.execute(
+            text(
+                """
+                select drafts.*
+                from rating.int_invoices as drafts
+                left join billing.invoices as finalised
+                    on drafts.invoice_id = finalised.invoice_id
+                where finalised.invoice_id is null
+                order by drafts.period_end, drafts.contract_id, drafts.period_start
+                """
+            )
+        )
+    )
+
+
+def gate(
+    draft: Row,
+    rules: ClosingRules,
+    watermarks: dict[str, datetime | None],
+    as_of: datetime,
+) -> str | None:
+    """Return what keeps a draft from being finalised at an instant, or None."""
+    may_close_at = draft.period_end_at + rules.grace
+    if may_close_at > as_of:
+        return f"the period and its grace end at {may_close_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    for source in rules.usage_sources:
+        complete_until = watermarks.get(source)
+        if complete_until is None:
+            return f"source {source} has never been read completely"
+        if complete_until < draft.period_end_at:
+            return (
+                f"source {source} is complete only until "
+                f"{complete_until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+            )
+    return None
+
+
+def finalise(connection: Connection, draft: Row, build: Build, now: datetime) -> str:
+    """Freeze a draft with its lines and return its number."""
+    document = read_document(connection, "rating", draft.invoice_id)
+    if document is None:
+        raise StaleDraftsError(f"draft {draft.invoice_id} vanished while it was being closed")
+    sequence = (
+        connection.execute(select(func.max(billing.invoices.c.invoice_sequence))).scalar() or 0
+    ) + 1
+    frozen = {name: value for name, value in draft._mapping.items() if name in billing.invoices.c}
+    connection.execute(
+        insert(billing.invoices),
+        frozen
+        | {
+            "invoice_sequence": sequence,
+            "invoice_number": invoice_number(sequence),
+            "journal_watermark": build.number,
+            "late_usage": build.late_usage,
+            "as_of": build.as_of,
+            "finalised_at": now,
+            "content_hash": document_hash(document),
+        },
+    )
+    columns = ", ".join(column.name for column in billing.invoice_lines.c)
+    connection.execute(
+        text(
+            f"insert into billing.invoice_lines ({columns})"  # noqa: S608
+            f" select {columns} from rating.int_invoice_lines where invoice_id = :invoice_id"
+        ),
+        {"invoice_id": draft.invoice_id},
+    )
+    record_event(connection, draft.invoice_id, "finalised", "close", now)
+    return invoice_number(sequence)
+
+
+def approve_invoice(connection: Connection, invoice_id: str, actor: str, now: datetime) -> None:
+    """Approve a finalised invoice and, where there is something to pay, queue it for posting."""
+    record_event(connection, invoice_id, "approved", actor, now)
+    amount_due = connection.execute(
+        select(billing.invoices.c.amount_due).where(billing.invoices.c.invoice_id == invoice_id)
+    ).scalar_one()
+    if amount_due > 0:
+        connection.execute(
+            insert(billing.outbox),
+            {"invoice_id": invoice_id, "state": "pending", "attempt": 0, "updated_at": now},
+        )
+
+
+def record_event(
+    connection: Connection,
+    invoice_id: str,
+    event: str,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Add a step to an invoice's history."""
+    connection.execute(
+        insert(billing.invoice_events),
+        {
+            "invoice_id": invoice_id,
+            "event": event,
+            "actor": actor,
+            "happened_at": now,
+            "details": {},
+        },
+    )

@@ -1,0 +1,113 @@
+"""Recomputing: a finalised invoice, rated again from the journal as it stood then."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, text
+from sqlalchemy.schema import CreateTable
+
+from assets.invoicing.approval import InvoiceStateError
+from assets.invoicing.documents import document_hash, read_document
+from connectors.warehouse import Warehouse
+from models.tables import billing, ops
+
+TARGET = "recompute"
+# Everything behind the journal that an invoice is made of; the journal itself is read, not rebuilt.
+SELECTION = ("+int_invoices", "--exclude", "path:models/journal", "path:models/staging")
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputation:
+    """The hash an invoice was finalised with, and the one it has when rated again."""
+
+    invoice_id: str
+    invoice_number: str
+    finalised_hash: str
+    recomputed_hash: str | None
+    differences: tuple[str, ...]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether both are the same bytes."""
+        return self.finalised_hash == self.recomputed_hash
+
+
+def prepare_recomputation(warehouse: Warehouse, reference: str) -> str:
+    """Set the parameters of the target ``recompute`` to those of a finalised invoice.
+
+    Returns the invoice's id. The caller then runs dbt with that target and ``SELECTION``.
+    """
+    with warehouse.begin() as connection:
+        invoice = finalised_invoice(connection, reference)
+        connection.execute(text(f"create schema if not exists {TARGET}_ops"))
+        parameters = ops.parameters.to_metadata(
+            ops.parameters.metadata.__class__(), schema=f"{TARGET}_ops"
+        )
+        connection.execute(text(f"drop table if exists {TARGET}_ops.parameters cascade"))
+        connection.execute(CreateTable(parameters))
+        connection.execute(
+            insert(parameters),
+            {
+                "is_current": True,
+                "build_number": invoice.journal_watermark,
+                "catalog_version": invoice.catalog_version,
+                "as_of": invoice.as_of,
+                "journal_watermark": invoice.journal_watermark,
+                "invoices_before": invoice.invoice_sequence,
+                "late_usage": invoice.late_usage,
+            },
+        )
+    return str(invoice.invoice_id)
+
+
+def compare_recomputation(warehouse: Warehouse, invoice_id: str) -> Recomputation:
+    """Return the comparison of a finalised invoice with the one just rated again."""
+    with warehouse.begin() as connection:
+        invoice = finalised_invoice(connection, invoice_id)
+        frozen = read_document(connection, "billing", invoice_id)
+        rated = read_document(connection, f"{TARGET}_rating", invoice_id)
+    if rated is None or frozen is None:
+        return Recomputation(
+            invoice_id,
+            invoice.invoice_number,
+            invoice.content_hash,
+            None,
+            ("the invoice is not among those rated again",),
+        )
+    differences = tuple(
+        f"{name}: finalised {frozen[0][name]}, recomputed {rated[0][name]}"
+        for name in frozen[0]
+        if frozen[0][name] != rated[0][name]
+    )
+    before = {line["invoice_line_id"]: line for line in frozen[1]}
+    after = {line["invoice_line_id"]: line for line in rated[1]}
+    differences += tuple(
+        f"line {line_id}: finalised {before.get(line_id, {}).get('amount')}, "
+        f"recomputed {after.get(line_id, {}).get('amount')}"
+        for line_id in sorted({*before, *after}, key=str)
+        if before.get(line_id) != after.get(line_id)
+    )
+    # The frozen rows are hashed again too: they must still be what was finalised.
+    if document_hash(frozen) != invoice.content_hash:
+        differences += ("the frozen rows no longer have the hash they were finalised with",)
+    return Recomputation(
+        invoice_id,
+        invoice.invoice_number,
+        invoice.content_hash,
+        document_hash(rated),
+        differences,
+    )
+
+
+def finalised_invoice(connection: Connection, reference: str):  # type: ignore[no-untyped-def]
+    """Return the row of a finalised invoice, by id or number."""
+    invoices = billing.invoices
+    row = connection.execute(
+        select(invoices).where(
+            (invoices.c.invoice_id == reference) | (invoices.c.invoice_number == reference)
+        )
+    ).one_or_none()
+    if row is None:
+        raise InvoiceStateError(
+            f"there is no finalised invoice {reference}; `meterhouse invoices` lists them"
+        )
+    return row
