@@ -1,0 +1,1 @@
+"""A stateful stand-in for the part of Stripe that Meterhouse uses."""
