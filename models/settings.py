@@ -1,0 +1,352 @@
+"""What ``meterhouse.yml`` says: the company, the warehouse, sources, billing and Stripe.
+
+Secrets are ``SecretStr``: they print as stars, and never stand in a message.
+"""
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, WithJsonSchema, model_validator
+
+from models.entries import Entry
+from models.fields import (
+    Country,
+    Currency,
+    Day,
+    Duration,
+    Identifier,
+    Timezone,
+    Words,
+    plain,
+    read_words,
+    refusal,
+    shown,
+)
+
+FieldName = Literal["id", "timestamp", "tenant_id", "dimension_id", "value", "metadata", "corrects"]
+FileFormat = Literal["jsonl", "csv", "parquet"]
+Measures = Literal["usage", "cost"]
+
+EXTERNAL_ID_REASON = (
+    "role_arn needs an external_id: without one, anybody who knows the role's name "
+    "could have us read it for them"
+)
+
+
+def read_secret(given: Any) -> SecretStr:
+    """Return a secret text; a refusal never shows it."""
+    if isinstance(given, SecretStr):
+        return given
+    if isinstance(given, bool) or not isinstance(given, str | int) or not str(given).strip():
+        raise refusal("expected a text; write ${NAME} and put the value into .env")
+    return SecretStr(str(given).strip())
+
+
+def read_postgres_url(given: Any) -> SecretStr:
+    """Return the address of a PostgreSQL database."""
+    secret = read_secret(given)
+    url = secret.get_secret_value()
+    if not url.startswith(("postgresql://", "postgres://", "postgresql+psycopg2://")):
+        raise refusal("is not an address of PostgreSQL: postgresql://user:password@host/database")
+    return secret
+
+
+def read_warehouse_url(given: Any) -> SecretStr:
+    """Return ``embedded`` or the address of a PostgreSQL database."""
+    if given == "embedded":
+        return SecretStr("embedded")
+    try:
+        return read_postgres_url(given)
+    except ValueError:
+        raise refusal(
+            "expected embedded, or an address: postgresql://user:password@host/database"
+        ) from None
+
+
+def read_http_url(given: Any) -> str:
+    """Return an http or https address without a trailing slash."""
+    url = read_words(given)
+    if not url.startswith(("http://", "https://")):
+        raise refusal(f"{shown(url)} is not an address that begins with https:// or http://")
+    return str(url).rstrip("/")
+
+
+def read_secret_http_url(given: Any) -> SecretStr:
+    """Return an address that may hold a token."""
+    secret = read_secret(given)
+    if not secret.get_secret_value().startswith(("http://", "https://")):
+        raise refusal("is not an address that begins with https:// or http://")
+    return secret
+
+
+def read_field_path(given: Any) -> str | dict[str, Any]:
+    """Return where a source has a field: a column, a dotted path, or ``{const: value}``."""
+    if isinstance(given, dict):
+        if set(given) == {"const"} and isinstance(given["const"], str | int):
+            return {"const": given["const"]}
+        if given and "const" not in given:
+            return {str(name): read_words(column) for name, column in given.items()}
+    elif isinstance(given, str) and given.strip():
+        return str(given).strip()
+    raise refusal("expected a column, a dotted path such as data.tenant, or {const: value}")
+
+
+def read_role_arn(given: Any) -> str:
+    """Return the name of an AWS role."""
+    role = read_words(given)
+    if not re.fullmatch(r"arn:[a-z-]+:iam::[0-9]{12}:role/.+", role):
+        raise refusal(f"{shown(role)} is not a role: arn:aws:iam::123456789012:role/name")
+    return str(role)
+
+
+def read_external_id(given: Any) -> str:
+    """Return an external id as STS takes it."""
+    external_id = read_words(given)
+    if not re.fullmatch(r"[\w+=,.@:/-]{2,1224}", external_id, re.ASCII):
+        raise refusal("is not an external id: 2 to 1224 letters, digits and +=,.@:/-")
+    return str(external_id)
+
+
+TEXT = WithJsonSchema({"type": "string"})
+Secret = Annotated[SecretStr, BeforeValidator(read_secret), TEXT]
+PostgresUrl = Annotated[SecretStr, BeforeValidator(read_postgres_url), TEXT]
+WarehouseUrl = Annotated[SecretStr, BeforeValidator(read_warehouse_url), TEXT]
+HttpUrl = Annotated[str, BeforeValidator(read_http_url), TEXT]
+SecretHttpUrl = Annotated[SecretStr, BeforeValidator(read_secret_http_url), TEXT]
+FieldPath = Annotated[
+    Any,
+    BeforeValidator(read_field_path),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]}),
+]
+Fields = dict[FieldName, FieldPath]
+
+
+class Company(Entry):
+    """Who sends the invoices."""
+
+    name: Words = ""
+    legal_name: Words | None = None
+    address: Words | None = None
+    country: Country | None = None
+    tax_id: Words | None = None
+    email: Words | None = None
+    logo: Words | None = None
+
+
+class WarehouseSettings(Entry):
+    """Where the data lives: a database of our own, or a server that is already there."""
+
+    url: WarehouseUrl = SecretStr("embedded")
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether we run the database ourselves."""
+        return self.url.get_secret_value() == "embedded"
+
+
+class Source(Entry):
+    """What every source has."""
+
+    name: Identifier
+
+
+class UsageSource(Source):
+    """A source of usage records; ``fields`` maps its own names onto the record's."""
+
+    fields: Fields = Field(default_factory=dict)
+    timezone: Timezone = "UTC"
+
+    @property
+    def measures(self) -> Measures:
+        """What this source brings."""
+        return "usage"
+
+    @model_validator(mode="after")
+    def _only_metadata_is_a_mapping(self) -> Self:
+        for name, path in self.fields.items():
+            if isinstance(path, dict) and "const" not in path and name != "metadata":
+                raise refusal(f"fields.{name}: only metadata is mapped from several columns")
+        return self
+
+
+class AwsAccess(Entry):
+    """How to reach AWS, or what speaks like it."""
+
+    region: Words | None = None
+    endpoint_url: HttpUrl | None = None
+    role_arn: Annotated[str, BeforeValidator(read_role_arn), TEXT] | None = None
+    external_id: Annotated[str, BeforeValidator(read_external_id), TEXT] | None = None
+
+    @model_validator(mode="after")
+    def _a_role_needs_an_external_id(self) -> Self:
+        if self.role_arn and not self.external_id:
+            raise refusal(EXTERNAL_ID_REASON)
+        if self.external_id and not self.role_arn:
+            raise refusal("external_id is of no use without role_arn")
+        return self
+
+
+class S3Source(UsageSource, AwsAccess):
+    """Usage files in a bucket."""
+
+    type: Literal["s3"]
+    bucket: Words
+    prefix: Words = ""
+    format: FileFormat | None = None
+
+
+class FileSource(UsageSource):
+    """Usage files on this machine; ``path`` may hold wildcards."""
+
+    type: Literal["file"]
+    path: Words
+    format: FileFormat | None = None
+
+
+class PostgresSource(UsageSource):
+    """Usage records in a table or query of the product's own database."""
+
+    type: Literal["postgres"]
+    url: PostgresUrl
+    table: Words | None = None
+    query: Words | None = None
+    cursor: Words
+    key: Words | None = None
+    # Transactions that commit late carry an older cursor value than rows already pulled.
+    overlap: Duration = timedelta(minutes=15)
+
+    @model_validator(mode="after")
+    def _a_table_or_a_query(self) -> Self:
+        if bool(self.table) == bool(self.query):
+            raise refusal("expected either table or query")
+        return self
+
+
+def read_event_value(given: Any) -> str | dict[str, str]:
+    """Return what an event counts: a number, or the path of the property that holds one."""
+    if isinstance(given, dict) and set(given) == {"const"}:
+        given = given["const"]
+    if isinstance(given, int | Decimal) and not isinstance(given, bool):
+        return {"const": str(given) if isinstance(given, int) else plain(given)}
+    words = read_words(given)
+    return {"const": words} if words.lstrip("-").replace(".", "", 1).isdigit() else words
+
+
+class MixpanelEvent(Entry):
+    """How an event becomes usage: its dimension, and its value or the property that has it."""
+
+    dimension_id: Identifier
+    value: Annotated[Any, BeforeValidator(read_event_value)] = Field(
+        default_factory=lambda: {"const": "1"}
+    )
+
+
+class MixpanelSource(UsageSource):
+    """Events of a Mixpanel project."""
+
+    type: Literal["mixpanel"]
+    project_id: Words
+    region: Literal["us", "eu", "in"] = "us"
+    username: Words
+    secret: Secret
+    project_timezone: Timezone = "UTC"
+    lookback_days: Annotated[int, Field(ge=0, le=365)] = 5
+    start_date: Day | None = None
+    events: Annotated[dict[str, MixpanelEvent], Field(min_length=1)]
+    api_base: HttpUrl | None = None
+
+    def fields_of(self, event: str) -> dict[str, Any]:
+        """Return the mapping of fields of one event."""
+        rule = self.events[event]
+        return {
+            **self.fields,
+            "dimension_id": {"const": rule.dimension_id},
+            "value": rule.value,
+        }
+
+
+class CostSource(Source):
+    """A source of cost lines."""
+
+    @property
+    def measures(self) -> Measures:
+        """What this source brings."""
+        return "cost"
+
+
+class CostExplorerSource(CostSource, AwsAccess):
+    """The AWS bill by day, from Cost Explorer, where every request costs a cent."""
+
+    type: Literal["aws_cost_explorer"]
+    tenant_tag: Words | None = None
+    group_by: Words = "SERVICE"
+    metric: Literal[
+        "UnblendedCost", "AmortizedCost", "BlendedCost", "NetAmortizedCost", "NetUnblendedCost"
+    ] = "UnblendedCost"
+    start: Day | None = None
+    # The bill of a month settles until about the fifteenth of the next.
+    lookback_days: Annotated[int, Field(ge=1, le=395)] = 46
+    max_requests_per_run: Annotated[int, Field(ge=1)] = 50
+
+
+class FocusSource(CostSource, AwsAccess):
+    """A bill exported in FOCUS columns, in a bucket or in files."""
+
+    type: Literal["focus"]
+    bucket: Words | None = None
+    prefix: Words = ""
+    path: Words | None = None
+    format: Literal["csv", "parquet"] | None = None
+    # None: where manifests lie beside the files, they say which files are complete.
+    manifest: bool | None = None
+
+    @model_validator(mode="after")
+    def _a_bucket_or_a_path(self) -> Self:
+        if bool(self.bucket) == bool(self.path):
+            raise refusal("expected either bucket or path")
+        return self
+
+
+AnySource = Annotated[
+    S3Source | FileSource | PostgresSource | MixpanelSource | CostExplorerSource | FocusSource,
+    Field(discriminator="type"),
+]
+
+
+class BillingSettings(Entry):
+    """When invoices are finalised, who approves them, and how they are collected."""
+
+    grace: Duration = timedelta(days=1)
+    approval: Literal["manual", "auto"] = "manual"
+    late_usage: Literal["adjust", "ignore"] = "adjust"
+    collection: Literal["charge_automatically", "send_invoice"] = "charge_automatically"
+    days_until_due: Annotated[int, Field(ge=0, le=365)] = 30
+
+
+class StripeSettings(Entry):
+    """The Stripe account that collects the invoices."""
+
+    api_key: Secret
+    api_base: HttpUrl | None = None
+    payment_methods: tuple[Words, ...] = ("card",)
+
+
+class AlertSettings(Entry):
+    """Whom to tell when a run fails."""
+
+    webhook: SecretHttpUrl | None = None
+
+
+class Settings(Entry):
+    """All of ``meterhouse.yml``."""
+
+    company: Company = Company()
+    currency: Currency = "USD"
+    timezone: Timezone = "UTC"
+    warehouse: WarehouseSettings = WarehouseSettings()
+    sources: tuple[AnySource, ...] = ()
+    billing: BillingSettings = BillingSettings()
+    stripe: StripeSettings | None = None
+    alerts: AlertSettings = AlertSettings()
