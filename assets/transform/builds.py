@@ -5,7 +5,8 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from models.tables import billing, ops, raw
 
@@ -21,9 +22,9 @@ class BuildInputs:
     as_of: datetime
     late_usage: str
     project_hash: str
-    last_delivery_id: int
-    last_invoice_event_id: int
-    last_payment_sync: str
+    delivery_count: int
+    invoice_event_count: int
+    payment_states: str
 
     @property
     def fingerprint(self) -> str:
@@ -33,9 +34,9 @@ class BuildInputs:
             f"{self.as_of:%Y-%m-%dT%H}",
             self.late_usage,
             self.project_hash,
-            self.last_delivery_id,
-            self.last_invoice_event_id,
-            self.last_payment_sync,
+            self.delivery_count,
+            self.invoice_event_count,
+            self.payment_states,
         ]
         return hashlib.sha256(json.dumps(document).encode()).hexdigest()
 
@@ -48,18 +49,31 @@ def build_inputs(
     project_hash: str,
 ) -> BuildInputs:
     """Return the inputs a build would have now."""
-    last_delivery = connection.execute(select(func.max(raw.deliveries.c.delivery_id))).scalar()
-    last_event = connection.execute(select(func.max(billing.invoice_events.c.event_id))).scalar()
-    last_sync = connection.execute(select(func.max(billing.stripe_invoices.c.synced_at))).scalar()
+    paid = billing.stripe_invoices
+    payment_states = select(
+        func.md5(
+            func.string_agg(
+                func.concat_ws(" ", paid.c.stripe_invoice_id, paid.c.status, paid.c.amount_paid),
+                aggregate_order_by(literal(","), paid.c.stripe_invoice_id),
+            )
+        )
+    )
     return BuildInputs(
         catalog_version=catalog_version,
         as_of=as_of,
         late_usage=late_usage,
         project_hash=project_hash,
-        last_delivery_id=last_delivery or 0,
-        last_invoice_event_id=last_event or 0,
-        last_payment_sync=str(last_sync),
+        # Counts of rows that are only ever added: unlike the highest number, a count also sees a
+        # transaction that commits late.
+        delivery_count=count_rows(connection, raw.deliveries),
+        invoice_event_count=count_rows(connection, billing.invoice_events),
+        payment_states=connection.execute(payment_states).scalar() or "",
     )
+
+
+def count_rows(connection: Connection, table: Table) -> int:
+    """Return the number of rows of a table."""
+    return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
 
 def is_up_to_date(connection: Connection, inputs: BuildInputs) -> bool:
