@@ -3,7 +3,6 @@
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,28 +12,12 @@ from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
 
+from models.settings import AwsAccess
+
 # Bounded: a dead endpoint is reported within a minute, a busy one is given five chances.
 _CONFIG = Config(
     connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 5}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class AwsAccess:
-    """How a source's AWS account is reached.
-
-    A role needs the external id that its trust policy asks for: without one, whoever knows the
-    role's name could have us read that account for them.
-    """
-
-    region: str | None = None
-    endpoint_url: str | None = None
-    role_arn: str | None = None
-    external_id: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.role_arn and not self.external_id:
-            raise ValueError(f"role_arn {self.role_arn} needs an external_id")
 
 
 def aws_client(service: str, access: AwsAccess, source: str) -> Any:

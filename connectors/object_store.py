@@ -11,9 +11,10 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from connectors.aws_session import AwsAccess, aws_client, explain
+from connectors.aws_session import aws_client, explain
 from connectors.deliveries import DeliveredRow, Delivery, DeliveryFailed, SourceUnavailable
 from connectors.file_formats import FileFormat, Readable, format_of, read_rows
+from models.settings import AwsAccess
 
 _NO_ACCESS = "Check bucket, prefix, region and the right to list and read them"
 _CHANGED = {"PreconditionFailed", "NoSuchKey", "404", "412"}

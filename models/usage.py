@@ -81,7 +81,7 @@ class UsageReader:
         self._timezone = UTC if str(timezone) == "UTC" else timezone
         self._latest = now + MAX_AHEAD
         mapped = dict(fields or {})
-        self._get = {name: _getter(name, mapped.get(name)) for name in STANDARD_NAMES}
+        self._get = {name: field_getter(name, mapped.get(name)) for name in STANDARD_NAMES}
         self._sees_cloudevents = "metadata" not in mapped
         self._occurrences: dict[bytes, int] = {}
 
@@ -165,17 +165,16 @@ def read_usage_record(
     return UsageReader(source, fields, ZoneInfo(default_timezone), now).read(row)
 
 
-def _getter(field: str, path: Any) -> Getter:
+def field_getter(field: str, path: Any) -> Getter:
     """Return the function that finds a field in a row."""
     if path is None:
-        return _first_of([_path_getter(name) for name in STANDARD_NAMES[field]])
+        return _first_of([path_getter(name) for name in STANDARD_NAMES[field]])
     if isinstance(path, str):
-        return _path_getter(path)
-    given = path if isinstance(path, Mapping) else path.model_dump()
-    if set(given) == {"const"}:
-        constant = given["const"]
+        return path_getter(path)
+    if set(path) == {"const"}:
+        constant = path["const"]
         return lambda _: constant
-    parts = {name: _path_getter(column) for name, column in given.items()}
+    parts = {name: path_getter(column) for name, column in path.items()}
     return lambda row: {name: get(row) for name, get in parts.items()}
 
 
@@ -197,7 +196,8 @@ def _first_of(getters: list[Getter]) -> Getter:
     return get
 
 
-def _path_getter(path: str) -> Getter:
+def path_getter(path: str) -> Getter:
+    """Return the function that finds a column, or what lies at a dotted path into JSON."""
     if "." not in path:
         return lambda row: row.get(path)
     steps = path.split(".")

@@ -78,16 +78,23 @@ class _Chunk:
         return counts
 
 
-def land_usage(warehouse: Warehouse, pull: Pull, deliveries: Iterable[Delivery]) -> LandingReport:
-    """Land usage deliveries, each in its own transaction; versions already landed are skipped."""
+def land_usage(
+    warehouse: Warehouse, pull: Pull, deliveries: Iterable[Delivery], report: LandingReport
+) -> None:
+    """Land usage deliveries, each in its own transaction; versions already landed are skipped.
+
+    ``report`` is added to as they land, so that it tells the truth when a source fails half-way.
+    """
     landed = LandedVersions(warehouse, pull.source, restates=False)
-    return _land(warehouse, pull, usage_target(pull), landed, deliveries)
+    _land(warehouse, pull, usage_target(pull), landed, deliveries, report)
 
 
-def land_costs(warehouse: Warehouse, pull: Pull, deliveries: Iterable[Delivery]) -> LandingReport:
+def land_costs(
+    warehouse: Warehouse, pull: Pull, deliveries: Iterable[Delivery], report: LandingReport
+) -> None:
     """Land cost deliveries; an object that says again what it said last is skipped."""
     landed = LandedVersions(warehouse, pull.source, restates=True)
-    return _land(warehouse, pull, cost_target(pull), landed, deliveries)
+    _land(warehouse, pull, cost_target(pull), landed, deliveries, report)
 
 
 def usage_target(pull: Pull) -> Target:
@@ -117,8 +124,8 @@ def _land(
     target: Target,
     landed: LandedVersions,
     deliveries: Iterable[Delivery],
-) -> LandingReport:
-    report = LandingReport()
+    report: LandingReport,
+) -> None:
     for delivery in deliveries:
         version = landed.new_version(delivery)
         if version is None:
@@ -138,7 +145,6 @@ def _land(
         else:
             report.add(counts)
             pull.progress(delivery.object, report.delivered_count)
-    return report
 
 
 def land_rows(

@@ -1,0 +1,49 @@
+"""Which rows of a cursor's overlap have landed already, so that an idle pull adds nothing."""
+
+from collections.abc import Callable, Mapping
+from hashlib import md5
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Text, cast, func, select, tuple_
+
+from connectors.warehouse import Warehouse
+from models.delivered import Rejection
+from models.exact_json import storable, write_json
+from models.tables import raw
+from models.usage import UsageReader
+
+Row = Mapping[str, Any]
+
+
+def landed_rows(
+    warehouse: Warehouse, reader: UsageReader, source: str, pages: list[tuple[str, str]]
+) -> Callable[[Row], bool]:
+    """Return whether a row is in one of the landed pages, as a record or in quarantine.
+
+    A record counts as landed with its key and its content: one that has changed is news.
+    """
+    known = _known(warehouse, source, pages) if pages else set()
+
+    def is_landed(row: Row) -> bool:
+        record = reader.read(row)
+        if isinstance(record, Rejection):
+            text = storable(write_json(row)).encode()
+            return md5(text, usedforsecurity=False).hexdigest() in known
+        return record.record_key + record.content_hash in known
+
+    return is_landed
+
+
+def _known(warehouse: Warehouse, source: str, pages: list[tuple[str, str]]) -> set[str]:
+    deliveries = raw.deliveries.c
+    ids = select(deliveries.delivery_id).where(
+        deliveries.source == source, tuple_(deliveries.object, deliveries.version).in_(pages)
+    )
+    records, quarantine = raw.usage_records.c, raw.quarantine.c
+    keys = select(
+        func.replace(cast(records.record_key, Text) + cast(records.content_hash, Text), "-", "")
+    ).where(records.delivery_id.in_(ids))
+    texts = select(func.md5(quarantine.record)).where(quarantine.delivery_id.in_(ids))
+    with warehouse.begin() as connection:
+        return {*connection.execute(keys).scalars(), *connection.execute(texts).scalars()}

@@ -1,0 +1,92 @@
+"""One pull of one source: what it has and is not landed yet, and until when it is complete."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from assets.ingestion.bookkeeping import LandingReport, Pull, record_pull, source_state
+from assets.ingestion.landing import land_costs, land_usage
+from assets.ingestion.plans import Request, Window, plan
+from assets.ingestion.progress import Progress, silent
+from connectors.deliveries import SourceUnavailable
+from connectors.warehouse import Warehouse
+from models.settings import AnySource
+
+
+@dataclass(frozen=True, slots=True)
+class PullReport:
+    """What one pull brought; delivered = landed + quarantined."""
+
+    source: str
+    measures: str
+    pull_id: str
+    started_at: datetime
+    finished_at: datetime
+    complete_until: datetime | None
+    delivery_count: int
+    skipped_count: int
+    delivered_count: int
+    landed_count: int
+    quarantined_count: int
+    rounded_count: int
+    quarantined_by_reason: Mapping[str, int]
+    delivery_ids: tuple[int, ...]
+
+
+def pull(
+    source: AnySource,
+    warehouse: Warehouse,
+    as_of: datetime,
+    window: Window | None = None,
+    progress: Progress = silent,
+    directory: Path = Path(),
+) -> PullReport:
+    """Land what a source has and is not landed yet.
+
+    Each delivery is a transaction of its own, so an interrupted pull is resumed by the next one.
+    ``directory`` is the workspace, to which paths of files are relative. A source that cannot be
+    read to its end raises ``SourceUnavailable``; what came before is kept, the watermark stays.
+    """
+    started_at = datetime.now(UTC)
+    # A past as-of instant does not make the records of today come too early.
+    read_at = max(as_of, started_at)
+    with warehouse.locked(f"pull {source.name}"):
+        state = source_state(warehouse, source.name)
+        planned = plan(source, Request(warehouse, state, as_of, started_at, window, directory))
+        this = Pull(uuid4().hex, source.name, read_at, planned.fields, planned.timezone, progress)
+        land = land_usage if source.measures == "usage" else land_costs
+        report = LandingReport()
+        reached: datetime | None = None
+        try:
+            land(warehouse, this, planned.deliveries, report)
+            reached = None if report.failures else planned.complete_until
+        finally:
+            finished_at = datetime.now(UTC)
+            record_pull(warehouse, this, (started_at, finished_at), report, reached)
+    if report.failures:
+        raise combined(report)
+    return PullReport(
+        source=source.name,
+        measures=source.measures,
+        pull_id=this.pull_id,
+        started_at=started_at,
+        finished_at=finished_at,
+        complete_until=reached or state.complete_until,
+        delivery_count=report.delivery_count,
+        skipped_count=report.skipped_count,
+        delivered_count=report.delivered_count,
+        landed_count=report.landed_count,
+        quarantined_count=report.quarantined_count,
+        rounded_count=report.rounded_count,
+        quarantined_by_reason=dict(report.quarantined),
+        delivery_ids=tuple(report.delivery_ids),
+    )
+
+
+def combined(report: LandingReport) -> SourceUnavailable:
+    """Return the failures of single deliveries as one; the others have landed."""
+    first, *others = report.failures
+    what = first.what if not others else f"{first.what} (and {len(others)} more like it)"
+    return SourceUnavailable(first.source, what, first.remedy)

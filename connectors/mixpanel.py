@@ -1,0 +1,351 @@
+"""Events of a Mixpanel project: exported by ranges of days, delivered by day, whole or not at all.
+
+The export says nothing of its completeness: it may break off within a 200, at worst with the words
+``terminated early`` as its last line. So every line must parse and the last one must end.
+"""
+
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, BinaryIO
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from connectors.compression import BrokenCompression, decompressed
+from connectors.deliveries import DeliveredRow, Delivery, SourceUnavailable
+from models.exact_json import read_json
+from models.settings import MixpanelEvent
+from models.usage import Getter, field_getter
+
+HOSTS = {
+    "us": "https://data.mixpanel.com",
+    "eu": "https://data-eu.mixpanel.com",
+    "in": "https://data-in.mixpanel.com",
+}
+# One request for several days: the limit is 60 requests an hour.
+DAYS_PER_REQUEST = 10
+MAX_ATTEMPTS = 5
+# A range that breaks off twice is too much at once, and is asked for in halves.
+MAX_ATTEMPTS_FOR_A_RANGE = 2
+LONGEST_WAIT_SECONDS = 120.0
+_TIMEOUT = httpx.Timeout(30, read=300)
+
+
+class BrokenExport(ValueError):  # noqa: N818 - what happened, in the words of the message
+    """An export that cannot be shown to be whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class MixpanelProject:
+    """A project, how to reach it, and which of its events are usage.
+
+    Projects from before 2023 store local times as if they were UTC; ``timezone`` is
+    the one of the project, and corrects that.
+    """
+
+    source: str
+    project_id: str
+    username: str
+    secret: str = field(repr=False)
+    events: Mapping[str, MixpanelEvent]
+    region: str = "us"
+    timezone: str = "UTC"
+    base_url: str | None = None
+    sleep: Callable[[float], None] = time.sleep
+
+    def today(self, now: datetime) -> date:
+        """Return the project's running day, whose export is not complete yet."""
+        return now.astimezone(ZoneInfo(self.timezone)).date()
+
+    def start_of(self, day: date) -> datetime:
+        """Return the instant at which a day of the project begins."""
+        local = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(self.timezone))
+        return local.astimezone(UTC)
+
+
+def deliveries(project: MixpanelProject, first: date, last: date) -> Iterator[Delivery]:
+    """Yield every day from first to last, both included; a day without events has no rows."""
+    with _client(project) as client:
+        start = first
+        while start <= last:
+            end = min(last, start + timedelta(days=DAYS_PER_REQUEST - 1))
+            yield from _range(project, client, start, end)
+            start = end + timedelta(days=1)
+
+
+def check(project: MixpanelProject, now: datetime) -> None:
+    """Ask for the running day, or raise ``SourceUnavailable``."""
+    today = project.today(now)
+    with _client(project) as client, closing(_exported(project, client, today, today)):
+        pass
+
+
+def _client(project: MixpanelProject) -> httpx.Client:
+    return httpx.Client(
+        base_url=project.base_url or HOSTS[project.region],
+        auth=(project.username, project.secret),
+        timeout=_TIMEOUT,
+    )
+
+
+def _range(
+    project: MixpanelProject, client: httpx.Client, first: date, last: date
+) -> Iterator[Delivery]:
+    try:
+        export = _exported(project, client, first, last)
+    except BrokenExport as broken:
+        if first == last:
+            raise SourceUnavailable(
+                project.source,
+                f"the export of {first} was broken {MAX_ATTEMPTS} times: {broken}",
+                "Nothing of that day was kept; the next pull asks for it again",
+            ) from broken
+        middle = first + (last - first) // 2
+        yield from _range(project, client, first, middle)
+        yield from _range(project, client, middle + timedelta(days=1), last)
+        return
+    with closing(export):
+        yield from export.deliveries()
+
+
+def _exported(project: MixpanelProject, client: httpx.Client, first: date, last: date) -> "_Export":
+    """Return a whole export, after as many attempts as its trouble is worth."""
+    attempts = MAX_ATTEMPTS if first == last else MAX_ATTEMPTS_FOR_A_RANGE
+    broken = 0
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        export = _Export(project, first, last)
+        try:
+            _download(project, client, export)
+        except _Wait as wait:
+            export.close()
+            _wait(project, wait, attempt)
+        except BrokenExport:
+            export.close()
+            broken += 1
+            if broken >= attempts:
+                raise
+            project.sleep(_backoff(attempt))
+        except BaseException:
+            export.close()
+            raise
+        else:
+            return export
+    raise AssertionError("the last attempt returns or raises")
+
+
+class _Wait(Exception):  # noqa: N818 - a request to come back, no error
+    """The server is busy or out of order for now."""
+
+    def __init__(self, what: str, seconds: float | None) -> None:
+        super().__init__(what)
+        self.seconds = seconds
+
+
+def _wait(project: MixpanelProject, wait: _Wait, attempt: int) -> None:
+    seconds = _backoff(attempt) if wait.seconds is None else wait.seconds
+    if attempt == MAX_ATTEMPTS or seconds > LONGEST_WAIT_SECONDS:
+        raise SourceUnavailable(
+            project.source,
+            f"{wait}, {attempt} attempts",
+            "Days that are complete were kept; the next pull goes on",
+        ) from wait
+    project.sleep(seconds)
+
+
+def _backoff(attempt: int) -> float:
+    return float(2**attempt)
+
+
+def _download(project: MixpanelProject, client: httpx.Client, export: "_Export") -> None:
+    parameters = {
+        "project_id": project.project_id,
+        "from_date": export.first.isoformat(),
+        "to_date": export.last.isoformat(),
+        "event": json.dumps(sorted(project.events), ensure_ascii=False),
+    }
+    try:
+        with client.stream("GET", "/api/2.0/export", params=parameters) as response:
+            _refuse_status(project, response)
+            # Raw bytes, decompressed here: httpx does not mind a gzip stream that breaks off.
+            export.fill(decompressed(response.iter_raw()))
+    except BrokenCompression as broken:
+        raise BrokenExport(str(broken)) from broken
+    except httpx.RemoteProtocolError as broken:
+        raise BrokenExport("the connection broke") from broken
+    except httpx.TransportError as error:
+        raise _Wait(
+            f"{client.base_url} cannot be reached ({type(error).__name__})", None
+        ) from error
+
+
+def _refuse_status(project: MixpanelProject, response: httpx.Response) -> None:
+    status = response.status_code
+    if status == httpx.codes.OK:
+        return
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        raise _Wait("its limit of requests is spent (429)", _retry_after(response))
+    if status >= 500:
+        raise _Wait(f"it answers {status}", _retry_after(response))
+    if status in {401, 403}:
+        raise SourceUnavailable(
+            project.source,
+            f"it refuses the service account ({status})",
+            "Check username, secret and project_id, and that the account may export",
+        )
+    raise SourceUnavailable(
+        project.source, f"it answers {status} to an export", "Check project_id, region and events"
+    )
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Return the seconds that a server asks to wait, given in seconds or as a date."""
+    text = str(response.headers.get("retry-after", ""))
+    if text.isdigit():
+        return float(text)
+    try:
+        until: datetime = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())
+
+
+class _Export:
+    """The lines of a range of days, sorted by day into temporary files."""
+
+    def __init__(self, project: MixpanelProject, first: date, last: date) -> None:
+        self.project = project
+        self.first = first
+        self.last = last
+        self._files: dict[date, BinaryIO] = {}
+        self._hashes: dict[date, int] = {}
+        self._stack = ExitStack()
+
+    def close(self) -> None:
+        """Drop the files."""
+        self._stack.close()
+
+    def fill(self, chunks: Iterator[bytes]) -> None:
+        """Sort every line into its day, or raise ``BrokenExport``."""
+        rest = b""
+        line_number = 0
+        for chunk in chunks:
+            # Split at line ends only: U+2028 and its like are data.
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                line_number += 1
+                self._add(line, line_number)
+        if rest.strip():
+            self._refuse(rest, line_number + 1, "its last line has no end")
+
+    def deliveries(self) -> Iterator[Delivery]:
+        """Yield the days, each with the hash of its lines in any order as its version."""
+        day = self.first
+        while day <= self.last:
+            yield Delivery(f"day {day}", f"{self._hashes.get(day, 0):064x}", self._rows(day))
+            day += timedelta(days=1)
+
+    def _add(self, line: bytes, line_number: int) -> None:
+        if not line.strip():
+            return
+        try:
+            event = read_json(line.decode())
+        except ValueError:
+            event = None
+        if not (
+            isinstance(event, dict)
+            and isinstance(event.get("event"), str)
+            and isinstance(event.get("properties"), dict)
+        ):
+            self._refuse(line, line_number, f"line {line_number} is no event")
+        elif event["event"] in self.project.events:
+            day = min(max(_local_day(event, self.first), self.first), self.last)
+            self._file(day).write(line + b"\n")
+            digest = int.from_bytes(hashlib.sha256(line).digest())
+            self._hashes[day] = (self._hashes.get(day, 0) + digest) % 2**256
+
+    def _refuse(self, line: bytes, line_number: int, what: str) -> None:
+        if b"terminated early" in line[:200]:
+            what = f"line {line_number} says that the export was terminated early"
+        raise BrokenExport(what)
+
+    def _file(self, day: date) -> BinaryIO:
+        if day not in self._files:
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - the stack closes it
+            self._files[day] = self._stack.enter_context(file)
+        return self._files[day]
+
+    def _rows(self, day: date) -> Callable[[], Iterator[DeliveredRow]]:
+        def rows() -> Iterator[DeliveredRow]:
+            if day not in self._files:
+                return
+            file = self._files[day]
+            file.seek(0)
+            for row_number, line in enumerate(file, start=1):
+                event = read_json(line.decode())
+                if isinstance(event, dict):
+                    yield row_number, usage_row(self.project, event, line)
+
+        return rows
+
+
+def _local_day(event: Mapping[str, Any], default: date) -> date:
+    """Return the project's day of an event; one without a time cannot be placed, but is kept."""
+    moment = _stored_time(event["properties"].get("time"))
+    return default if moment is None else moment.date()
+
+
+def _stored_time(seconds: Any) -> datetime | None:
+    """Return an event's time as the project's own wall clock showed it."""
+    try:
+        return datetime.fromtimestamp(int(str(seconds)), UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def usage_row(
+    project: MixpanelProject, event: Mapping[str, Any], line: bytes | None = None
+) -> dict[str, Any]:
+    """Return an event with the fields of a usage record beside it.
+
+    The id is Mixpanel's own key of an event: name, distinct_id, time and $insert_id; very old
+    events lack the last, and are known by their whole line.
+    """
+    properties = event["properties"]
+    seconds = properties.get("time")
+    moment = _stored_time(seconds)
+    rule = project.events.get(event["event"])
+    return {
+        "event": event["event"],
+        "properties": properties,
+        "id": event.get("id") or _event_id(event, line),
+        "timestamp": seconds if moment is None else _instant(project, moment),
+        "dimension_id": rule and rule.dimension_id,
+        "value": rule and _value(rule, event),
+    }
+
+
+def _instant(project: MixpanelProject, moment: datetime) -> datetime:
+    return moment.replace(tzinfo=ZoneInfo(project.timezone)).astimezone(UTC)
+
+
+def _event_id(event: Mapping[str, Any], line: bytes | None) -> str:
+    properties = event["properties"]
+    insert_id = properties.get("$insert_id")
+    if insert_id is None:
+        return hashlib.sha256(line or json.dumps(event, sort_keys=True).encode()).hexdigest()
+    key = (event["event"], properties.get("distinct_id"), properties.get("time"), insert_id)
+    return hashlib.sha256("\x1f".join(map(str, key)).encode()).hexdigest()
+
+
+def _value(rule: MixpanelEvent, event: Mapping[str, Any]) -> Any:
+    """Return a constant value, or what the path names in the event or in its properties."""
+    get: Getter = field_getter("value", rule.value)
+    value = get(event)
+    return get(event["properties"]) if value is None else value
