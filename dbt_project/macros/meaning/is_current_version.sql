@@ -1,7 +1,4 @@
 {#- Keeps the rows of the catalog's version that this build is about. -#}
 {% macro is_current_version() -%}
-    catalog_version = (
-        select parameters.catalog_version
-        from {{ source('ops', 'parameters') }} as parameters
-    )
+    catalog_version in (select catalog_version from {{ source('ops', 'parameters') }})
 {%- endmacro %}

@@ -53,8 +53,8 @@ cost_lines as (
 
 ),
 
--- The latest delivery of an object replaces the earlier ones, even when it holds no line at all. What
--- was read again out of its quarantine belongs to it.
+-- The latest delivery of an object replaces the earlier ones, even when it holds no line at all.
+-- What was read again out of its quarantine belongs to it.
 current_deliveries as (
 
     select

@@ -1,0 +1,111 @@
+with
+
+charges as (
+
+    select
+        plan_id,
+        dimension_id,
+        price_id
+    from {{ ref('stg_catalog__charges') }}
+    where dimension_id is not null
+
+),
+
+plans as (
+
+    select
+        plan_id,
+        currency
+    from {{ ref('stg_catalog__plans') }}
+
+),
+
+prices as (
+
+    select
+        price_id,
+        package_size
+    from {{ ref('stg_catalog__prices') }}
+
+),
+
+first_tiers as (
+
+    select
+        price_id,
+        unit_amount
+    from {{ ref('stg_catalog__price_tiers') }}
+    where tier_number = 1
+
+),
+
+contracts as (
+
+    select distinct
+        customer_id,
+        plan_id
+    from {{ ref('stg_catalog__contracts') }}
+
+),
+
+plan_prices as (
+
+    select
+        charges.plan_id,
+        charges.dimension_id,
+        plans.currency,
+        first_tiers.unit_amount,
+        coalesce(prices.package_size, 1) as package_size
+    from charges
+    inner join plans
+        on charges.plan_id = plans.plan_id
+    inner join prices
+        on charges.price_id = prices.price_id
+    inner join first_tiers
+        on charges.price_id = first_tiers.price_id
+
+),
+
+ranked as (
+
+    select
+        contracts.customer_id,
+        plan_prices.dimension_id,
+        plan_prices.plan_id,
+        plan_prices.currency,
+        plan_prices.unit_amount,
+        plan_prices.package_size,
+        row_number() over (
+            partition by contracts.customer_id, plan_prices.dimension_id
+            order by plan_prices.plan_id
+        ) as plan_rank
+    from plan_prices
+    inner join contracts
+        on plan_prices.plan_id = contracts.plan_id
+
+    union all
+
+    select
+        null as customer_id,
+        dimension_id,
+        plan_id,
+        currency,
+        unit_amount,
+        package_size,
+        row_number() over (
+            partition by dimension_id
+            order by plan_id
+        ) as plan_rank
+    from plan_prices
+
+)
+
+select
+    customer_id::text as customer_id,
+    dimension_id::text as dimension_id,
+    plan_id::text as plan_id,
+    currency::text as currency,
+    unit_amount::numeric(38, 12) as unit_amount,
+    package_size::numeric(38, 9) as package_size
+from ranked
+where plan_rank = 1

@@ -1,0 +1,98 @@
+with
+
+lines as (
+
+    select
+        invoice_line_id,
+        invoice_id,
+        line_number,
+        kind,
+        customer_id,
+        contract_id,
+        plan_id,
+        charge_id,
+        dimension_id,
+        reference_id,
+        period_start,
+        period_end,
+        amount,
+        currency,
+        catalog_version,
+        is_final
+    from {{ ref('fct_invoice_lines') }}
+
+),
+
+invoices as (
+
+    select
+        invoice_id,
+        status
+    from {{ ref('fct_invoices') }}
+
+),
+
+paid_credits as (
+
+    select
+        catalog_version,
+        contract_id,
+        credit_id
+    from {{ source('catalog', 'credit_grants') }}
+    where is_paid
+
+),
+
+-- Tax is the state's. A credit that was paid for, or carried over from another invoice, is a means
+-- of payment: what it pays for was earned. A promotional credit is a discount.
+revenue_lines as (
+
+    select
+        lines.invoice_line_id,
+        lines.invoice_id,
+        lines.line_number,
+        lines.kind,
+        lines.customer_id,
+        lines.contract_id,
+        lines.plan_id,
+        lines.charge_id,
+        lines.dimension_id,
+        lines.period_start,
+        lines.period_end,
+        lines.amount,
+        lines.currency,
+        lines.is_final
+    from lines
+    inner join invoices
+        on lines.invoice_id = invoices.invoice_id
+    left join paid_credits
+        on
+            lines.kind = 'credit'
+            and lines.catalog_version = paid_credits.catalog_version
+            and lines.contract_id = paid_credits.contract_id
+            and lines.reference_id = paid_credits.credit_id
+    where
+        lines.kind <> 'tax'
+        and paid_credits.credit_id is null
+        and (lines.kind <> 'credit' or lines.reference_id is distinct from 'carried')
+        and invoices.status <> 'void'
+
+)
+
+select
+    invoice_line_id::text as invoice_line_id,
+    invoice_id::text as invoice_id,
+    line_number::integer as line_number,
+    kind::text as kind,
+    customer_id::text as customer_id,
+    contract_id::text as contract_id,
+    plan_id::text as plan_id,
+    charge_id::text as charge_id,
+    dimension_id::text as dimension_id,
+    period_start::date as period_start,
+    period_end::date as period_end,
+    date_trunc('month', period_start::timestamp)::date as revenue_month,
+    amount::numeric(38, 12) as revenue,
+    currency::text as currency,
+    is_final::boolean as is_final
+from revenue_lines

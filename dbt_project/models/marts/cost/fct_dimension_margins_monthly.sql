@@ -1,0 +1,98 @@
+with
+
+line_margins as (
+
+    select
+        dimension_id,
+        margin_month,
+        currency,
+        revenue,
+        is_final
+    from {{ ref('fct_line_margins') }}
+    where dimension_id is not null
+
+),
+
+tenant_costs as (
+
+    select
+        dimension_id,
+        date_trunc('month', cost_date::timestamp)::date as margin_month,
+        currency,
+        cost_kind,
+        effective_cost,
+        is_estimated
+    from {{ ref('fct_tenant_costs_daily') }}
+    where
+        is_allocated
+        and dimension_id is not null
+
+),
+
+postings as (
+
+    select
+        dimension_id,
+        margin_month,
+        currency,
+        revenue,
+        0 as variable_cost,
+        0 as fixed_cost,
+        is_final
+    from line_margins
+
+    union all
+
+    select
+        dimension_id,
+        margin_month,
+        currency,
+        0 as revenue,
+        case when cost_kind = 'variable' then effective_cost else 0 end as variable_cost,
+        case when cost_kind = 'fixed' then effective_cost else 0 end as fixed_cost,
+        not is_estimated as is_final
+    from tenant_costs
+
+),
+
+months as (
+
+    select
+        dimension_id,
+        margin_month,
+        currency,
+        sum(revenue) as revenue,
+        sum(variable_cost) as variable_cost,
+        sum(fixed_cost) as fixed_cost,
+        bool_and(is_final) as is_final,
+        count(*) over (partition by dimension_id, margin_month) = 1 as is_comparable
+    from postings
+    group by dimension_id, margin_month, currency
+
+),
+
+margins as (
+
+    select
+        months.*,
+        {{ contribution_margin('months') }} as contribution_margin,
+        {{ gross_margin('months') }} as gross_margin
+    from months
+
+)
+
+select
+    dimension_id::text as dimension_id,
+    margin_month::date as margin_month,
+    currency::text as currency,
+    revenue::numeric(38, 12) as revenue,
+    variable_cost::numeric(38, 12) as variable_cost,
+    fixed_cost::numeric(38, 12) as fixed_cost,
+    contribution_margin::numeric(38, 12) as contribution_margin,
+    gross_margin::numeric(38, 12) as gross_margin,
+    ({{ percent_of('contribution_margin', 'revenue') }})::numeric(38, 4)
+        as contribution_margin_percent,
+    ({{ percent_of('gross_margin', 'revenue') }})::numeric(38, 4) as gross_margin_percent,
+    is_comparable::boolean as is_comparable,
+    is_final::boolean as is_final
+from margins

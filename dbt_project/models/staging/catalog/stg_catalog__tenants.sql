@@ -1,0 +1,5 @@
+select
+    tenant_id,
+    customer_id
+from {{ source('catalog', 'tenants') }}
+where {{ is_current_version() }}
