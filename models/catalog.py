@@ -1,0 +1,162 @@
+"""The catalog: what is sold to whom, read from all files of ``catalog/`` as one."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from models.catalog_rules import RawIds, broken_rules
+from models.contracts import Customer
+from models.dimensions import CostRule, Dimension, Tax
+from models.entries import Entry, read_entry
+from models.prices import Plan
+from models.problems import ConfigurationError, Problem, did_you_mean, listed
+from models.workspace import Workspace
+from models.yaml_files import Document, LocatedMapping, Place, read_yaml
+
+KINDS: dict[str, type[Entry]] = {
+    "dimensions": Dimension,
+    "plans": Plan,
+    "customers": Customer,
+    "cost_rules": CostRule,
+    "taxes": Tax,
+}
+SUFFIXES = {".yml", ".yaml"}
+
+
+class Catalog(BaseModel):
+    """Every entry of the catalog's files; entries are sorted by id, cost rules as written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dimensions: tuple[Dimension, ...] = ()
+    plans: tuple[Plan, ...] = ()
+    customers: tuple[Customer, ...] = ()
+    cost_rules: tuple[CostRule, ...] = ()
+    taxes: tuple[Tax, ...] = ()
+
+    def content(self) -> dict[str, Any]:
+        """Return what the catalog says, as plain values; a default is as good as silence."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+    @property
+    def version(self) -> str:
+        """A hash of the content: the same however it is split, ordered and commented."""
+        canonical = json.dumps(self.content(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def load_catalog(
+    directory: Path, *, default_timezone: str = "UTC", default_currency: str = "USD"
+) -> Catalog:
+    """Return the catalog of a workspace's catalog folder.
+
+    All that is wrong with any of its files is one ``ConfigurationError``. The defaults are those
+    of ``meterhouse.yml``, for customers who do not say theirs.
+    """
+    problems: list[Problem] = []
+    entries: dict[str, list[Any]] = {kind: [] for kind in KINDS}
+    ids = RawIds()
+    for document in _documents(directory, problems):
+        problems += document.problems
+        _read_document(document, entries, ids, problems)
+    problems += broken_rules(entries, ids)
+    if problems:
+        raise ConfigurationError(problems)
+    return _assembled(entries, default_timezone, default_currency)
+
+
+def catalog_of(workspace: Workspace) -> Catalog:
+    """Return a workspace's catalog, with the time zone and currency of its settings."""
+    return load_catalog(
+        workspace.catalog_directory,
+        default_timezone=workspace.settings.timezone,
+        default_currency=workspace.settings.currency,
+    )
+
+
+def catalog_json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a catalog file, for editors."""
+    schema = Catalog.model_json_schema(by_alias=True)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "Meterhouse catalog"
+    schema["description"] = "One file of a workspace's catalog folder."
+    return schema
+
+
+def _documents(directory: Path, problems: list[Problem]) -> list[Document]:
+    folder = directory.name
+    if not directory.is_dir():
+        message = f"there is no folder {directory}; meterhouse init DIR writes one to begin with"
+        problems.append(Problem(folder, None, "", message))
+        return []
+    files = sorted(path for path in directory.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not files:
+        problems.append(Problem(folder, None, "", f"there are no .yml files in {directory}"))
+    return [read_yaml(file, f"{folder}/{file.relative_to(directory)}") for file in files]
+
+
+def _read_document(
+    document: Document, entries: dict[str, list[Any]], ids: RawIds, problems: list[Problem]
+) -> None:
+    if document.value is None:
+        # Broken, unless it is just empty: what it may hold is not known.
+        ids.is_complete = ids.is_complete and not document.problems
+        return
+    if not isinstance(document.value, LocatedMapping):
+        ids.is_complete = False
+        message = f"expected the keys {listed(KINDS)}, each with a list"
+        problems.append(document.place.problem(message))
+        return
+    for key, items in document.value.items():
+        place = document.place.at(key)
+        if key not in KINDS:
+            ids.is_complete = False
+            hint = did_you_mean(key, KINDS) or f"; known are {listed(KINDS)}"
+            problems.append(place.problem(f"{key} is not a known key{hint}"))
+        elif items is not None and not isinstance(items, list):
+            ids.is_complete = False
+            problems.append(place.problem("expected a list: begin each entry with a dash"))
+        else:
+            _read_items(key, items or [], place, entries, ids, problems)
+
+
+def _read_items(
+    kind: str,
+    items: list[Any],
+    place: Place,
+    entries: dict[str, list[Any]],
+    ids: RawIds,
+    problems: list[Problem],
+) -> None:
+    for number, item in enumerate(items):
+        ids.add(kind, item)
+        entry = read_entry(KINDS[kind], item, place.at(number), problems)
+        if entry is not None:
+            entries[kind].append(entry)
+
+
+def _assembled(entries: dict[str, list[Any]], timezone: str, currency: str) -> Catalog:
+    plans = {plan.id: plan for plan in entries["plans"]}
+
+    def completed(customer: Customer) -> Customer:
+        agreed = [plans[contract.plan].currency for contract in customer.contracts]
+        return customer.model_copy(
+            update={
+                "timezone": customer.timezone or timezone,
+                "currency": customer.currency or (agreed or [currency])[0],
+            }
+        )
+
+    def by_id(kind: str) -> tuple[Any, ...]:
+        return tuple(sorted(entries[kind], key=lambda entry: entry.id))
+
+    return Catalog(
+        dimensions=by_id("dimensions"),
+        plans=by_id("plans"),
+        customers=tuple(completed(customer) for customer in by_id("customers")),
+        cost_rules=tuple(entries["cost_rules"]),
+        taxes=by_id("taxes"),
+    )
