@@ -89,7 +89,12 @@ new_entries as (
         first_deliveries.value,
         first_deliveries.metadata,
         first_deliveries.corrects_key,
-        first_deliveries.content_hash
+        first_deliveries.content_hash,
+        -- A correction to zero cancels: it stands for no record, not for one of value zero.
+        case
+            when first_deliveries.corrects_key is not null and first_deliveries.value = 0 then 0
+            else 1
+        end as sign
     from first_deliveries
     left join {{ this }} as earlier_correction
         on first_deliveries.corrects_key = earlier_correction.corrects_key
@@ -134,6 +139,7 @@ corrected_entries as (
         new_entries.tenant_id,
         new_entries.dimension_id,
         new_entries.value,
+        new_entries.sign,
         new_entries.metadata,
         new_entries.content_hash,
         correction_pairs.delivery_id,
@@ -152,6 +158,7 @@ corrected_entries as (
         journaled.tenant_id,
         journaled.dimension_id,
         journaled.value,
+        journaled.sign,
         journaled.metadata,
         journaled.content_hash,
         correction_pairs.delivery_id,
@@ -175,7 +182,7 @@ entries as (
         dimension_id,
         occurred_at,
         value,
-        1 as sign,
+        sign,
         metadata,
         corrects_key,
         content_hash,
@@ -194,7 +201,7 @@ entries as (
         dimension_id,
         occurred_at,
         -value as value,
-        -1 as sign,
+        -sign as sign,
         metadata,
         null as corrects_key,
         content_hash,

@@ -74,6 +74,7 @@ entries as (
     select
         entries.record_key,
         entries.is_reversal,
+        entries.sign,
         entries.tenant_id,
         entries.dimension_id,
         entries.occurred_at,
@@ -104,7 +105,9 @@ counts as (
         on
             entries.record_key = reversals.record_key
             and reversals.is_reversal
-    where reversals.record_key is null
+    where
+        entries.sign = 1
+        and reversals.record_key is null
     group by counted_spans.invoice_id, counted_spans.charge_id, counted_spans.part_number
 
 )

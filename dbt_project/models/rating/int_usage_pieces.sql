@@ -164,32 +164,40 @@ split_entries as (
 
 ),
 
-split_instants as (
+standing_entries as (
 
     select
+        split_entries.record_key,
         split_entries.tenant_id,
         split_entries.dimension_id,
         split_entries.usage_hour,
-        split_entries.occurred_at as recorded_at,
-        sum(split_entries.value) as quantity_sum,
-        sum(split_entries.sign) as record_count,
-        min(split_entries.value) filter (where reversals.record_key is null) as quantity_min,
-        max(split_entries.value) filter (where reversals.record_key is null) as quantity_max,
-        {{ latest_by(
-            'split_entries.value', 'split_entries.record_key desc', 'reversals.record_key is null'
-        ) }} as quantity_last,
-        max(split_entries.occurred_at) filter (where reversals.record_key is null)
-            as last_recorded_at
+        split_entries.occurred_at,
+        split_entries.value,
+        split_entries.sign,
+        split_entries.sign = 1 and reversals.record_key is null as is_standing
     from split_entries
     left join split_entries as reversals
         on
             split_entries.record_key = reversals.record_key
             and reversals.is_reversal
-    group by
-        split_entries.tenant_id,
-        split_entries.dimension_id,
-        split_entries.usage_hour,
-        split_entries.occurred_at
+
+),
+
+split_instants as (
+
+    select
+        tenant_id,
+        dimension_id,
+        usage_hour,
+        occurred_at as recorded_at,
+        sum(value) as quantity_sum,
+        sum(sign) as record_count,
+        min(value) filter (where is_standing) as quantity_min,
+        max(value) filter (where is_standing) as quantity_max,
+        {{ latest_by('value', 'record_key desc', 'is_standing') }} as quantity_last,
+        max(occurred_at) filter (where is_standing) as last_recorded_at
+    from standing_entries
+    group by tenant_id, dimension_id, usage_hour, occurred_at
 
 ),
 

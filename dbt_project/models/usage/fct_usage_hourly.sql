@@ -50,7 +50,7 @@ standing_entries as (
         counted_entries.value,
         counted_entries.sign,
         {{ utc_hour('counted_entries.occurred_at') }} as usage_hour,
-        not counted_entries.is_reversal and reversals.record_key is null as is_standing
+        counted_entries.sign = 1 and reversals.record_key is null as is_standing
     from counted_entries
     left join counted_entries as reversals
         on
