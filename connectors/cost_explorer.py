@@ -119,9 +119,9 @@ class CostExplorer:
 
     def _tags(self, keys: list[str]) -> dict[str, str]:
         """Return a tag written as ``key$value``; without a value the cost is untagged."""
-        tag = self.settings.tenant_tag or ""
-        values = [key.removeprefix(f"{tag}$") for key in keys]
-        return {tag: value for value in values if value}
+        tag = self.settings.tenant_tag
+        value = keys[0].removeprefix(f"{tag}$") if keys else ""
+        return {tag: value} if tag and value else {}
 
 
 def _midnight(day: date) -> str:

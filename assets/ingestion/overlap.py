@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from hashlib import md5
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Text, cast, func, select, tuple_
 

@@ -155,7 +155,7 @@ def located(directory: Path, path: str) -> str:
 
 def usage_fields(source: UsageSource) -> dict[str, Any]:
     """Return where a source has the fields of a record; a table's key is the record's id."""
-    fields: dict[str, Any] = {name: path for name, path in source.fields.items()}
+    fields: dict[str, Any] = dict(source.fields.items())
     if isinstance(source, PostgresSource) and source.key:
         fields.setdefault("id", source.key)
     return fields

@@ -25,7 +25,7 @@ source_states = Table(
     metadata,
     words("source", key=True),
     Column("cursor", JSONB),
-    instant("complete_until"),
+    instant("complete_until", nullable=True),
     comment="One row per source: where its next pull resumes, and until when it is complete.",
 )
 

@@ -1,0 +1,167 @@
+"""One asset per configured source: pulling it lands what is new."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+
+from assets.ingestion.pulling import PullReport, pull
+from assets.keys import USAGE_DAYS, source_key
+from assets.partitions import Clock, usage_days, window_of
+from assets.table_specs import DATA_TEAM
+from connectors.deliveries import SourceUnavailable
+from connectors.warehouse import Warehouse
+from models.settings import AnySource
+from models.workspace import Workspace
+
+READABLE_CHECK = "is_read_to_its_end"
+SECONDS_BETWEEN_NEWS = 1.0
+KINDS = {
+    "s3": {"s3"},
+    "file": {"file"},
+    "postgres": {"postgres"},
+    "mixpanel": {"mixpanel"},
+    "aws_cost_explorer": {"aws"},
+    "focus": {"file"},
+}
+
+
+def source_assets(workspace: Workspace | None) -> list[dg.AssetsDefinition]:
+    """Return an asset for each source of a workspace, and one for days of usage pulled again."""
+    if workspace is None:
+        return []
+    assets = [source_asset(workspace, source) for source in workspace.settings.sources]
+    if any(source.measures == "usage" for source in workspace.settings.sources):
+        assets.append(usage_days_asset(workspace))
+    return assets
+
+
+def source_asset(workspace: Workspace, source: AnySource) -> dg.AssetsDefinition:
+    """Return the asset that pulls one source.
+
+    A source that cannot be read fails its check, not the run: what the others deliver goes on.
+    """
+    key = source_key(source.name)
+
+    @dg.asset(
+        key=key,
+        group_name="sources",
+        kinds=KINDS[source.type],
+        owners=[DATA_TEAM],
+        tags={"measures": source.measures},
+        description=(
+            f"The {source.measures} source `{source.name}` of type {source.type}. Pulling it lands "
+            "each delivery that is not landed yet, once; a re-run adds nothing."
+        ),
+        check_specs=[
+            dg.AssetCheckSpec(
+                READABLE_CHECK,
+                asset=key,
+                description="The source answered, and everything it had was read.",
+            )
+        ],
+    )
+    def pulled(
+        context: dg.AssetExecutionContext, warehouse: Warehouse, clock: Clock
+    ) -> Iterator[Any]:
+        try:
+            report = pull(
+                source,
+                warehouse,
+                clock.as_of(context.run),
+                window_of(context.run),
+                progress=news(context, source.name),
+                directory=workspace.directory,
+            )
+        except SourceUnavailable as problem:
+            context.log.error(f"{source.name}: {problem}")
+            yield dg.MaterializeResult(asset_key=key, metadata={"problem": str(problem)})
+            yield readable(key, str(problem))
+            return
+        yield dg.MaterializeResult(asset_key=key, metadata=pull_metadata(report))
+        yield readable(key, None)
+
+    return pulled
+
+
+def usage_days_asset(workspace: Workspace) -> dg.AssetsDefinition:
+    """Return the asset that pulls days of usage again, from every source that has days."""
+
+    @dg.asset(
+        key=USAGE_DAYS,
+        group_name="sources",
+        kinds={"python"},
+        owners=[DATA_TEAM],
+        partitions_def=usage_days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        description=(
+            "Usage of UTC days, pulled again from every usage source: for the history of a new "
+            "source, and for days in doubt. Sources without days are read whole. What has landed "
+            "already is skipped, so pulling a day twice adds nothing."
+        ),
+    )
+    def usage_of_days(
+        context: dg.AssetExecutionContext, warehouse: Warehouse, clock: Clock
+    ) -> dg.MaterializeResult:
+        window = context.partition_time_window
+        delivered, landed = 0, 0
+        for source in workspace.settings.sources:
+            if source.measures == "usage":
+                report = pull(
+                    source,
+                    warehouse,
+                    clock.as_of(context.run),
+                    (window.start, window.end),
+                    progress=news(context, source.name),
+                    directory=workspace.directory,
+                )
+                delivered += report.delivered_count
+                landed += report.landed_count
+        return dg.MaterializeResult(metadata={"delivered_count": delivered, "landed_count": landed})
+
+    return usage_of_days
+
+
+def readable(key: dg.AssetKey, problem: str | None) -> dg.AssetCheckResult:
+    """Return whether a source could be read to its end."""
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=READABLE_CHECK,
+        passed=problem is None,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=problem,
+    )
+
+
+def pull_metadata(report: PullReport) -> dict[str, Any]:
+    """Return what a pull brought, as metadata: counts only, no rows."""
+    metadata: dict[str, Any] = {
+        "delivery_count": report.delivery_count,
+        "skipped_count": report.skipped_count,
+        "delivered_count": report.delivered_count,
+        "landed_count": report.landed_count,
+        "quarantined_count": report.quarantined_count,
+        "rounded_count": report.rounded_count,
+        "dagster/partition_row_count": report.landed_count,
+    }
+    if report.quarantined_by_reason:
+        metadata["quarantined_by_reason"] = dg.MetadataValue.json(
+            dict(report.quarantined_by_reason)
+        )
+    if report.complete_until is not None:
+        metadata["complete_until"] = dg.MetadataValue.timestamp(report.complete_until)
+    return metadata
+
+
+def news(context: dg.AssetExecutionContext, source: str) -> Callable[[str, int], None]:
+    """Return a progress callback that writes to the run's log now and then."""
+    last = time.monotonic()
+
+    def tell(object_name: str, delivered_count: int, /) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SECONDS_BETWEEN_NEWS:
+            last = time.monotonic()
+            context.log.info(f"{source}: {delivered_count:,} rows, now {object_name}")
+
+    return tell

@@ -1,0 +1,179 @@
+"""Landing: every delivered row is in the landing table or in quarantine, once."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import func, select
+
+from assets.ingestion import landing
+from assets.ingestion.bookkeeping import LandingReport, Pull
+from assets.ingestion.landing import land_costs, land_usage
+from connectors.deliveries import Delivery, DeliveryFailed, SourceUnavailable, Unreadable
+from models.delivered import Reason
+from models.tables import ops, raw
+
+NOW = datetime(2026, 4, 1, tzinfo=UTC)
+
+
+def usage(record_id, **fields):
+    row = {
+        "id": record_id,
+        "timestamp": "2026-03-01T00:00:00Z",
+        "tenant_id": "acme",
+        "dimension_id": "calls",
+        "value": "1",
+    }
+    return {**row, **fields}
+
+
+def cost(amount):
+    return {
+        "ChargePeriodStart": "2026-03-01T00:00:00Z",
+        "ChargePeriodEnd": "2026-03-02T00:00:00Z",
+        "BillingPeriodStart": "2026-03-01T00:00:00Z",
+        "BillingPeriodEnd": "2026-04-01T00:00:00Z",
+        "ChargeCategory": "Usage",
+        "ServiceName": "S3",
+        "BilledCost": amount,
+        "EffectiveCost": amount,
+        "BillingCurrency": "USD",
+    }
+
+
+def delivery(name, rows, *, version="1", cursor=None):
+    return Delivery(name, version, lambda: iter(enumerate(rows, start=1)), cursor)
+
+
+def land(warehouse, deliveries, *, how=land_usage, progress=None, **settings):
+    pull = Pull("p1", "gateway", NOW, **settings)
+    if progress is not None:
+        pull = Pull("p1", "gateway", NOW, progress=progress)
+    report = LandingReport()
+    how(warehouse, pull, deliveries, report)
+    return report
+
+
+def rows_of(warehouse, table, *columns):
+    chosen = [table.c[name] for name in columns] or [table]
+    with warehouse.begin() as connection:
+        return [tuple(row) for row in connection.execute(select(*chosen).order_by(*chosen))]
+
+
+def count(warehouse, table):
+    with warehouse.begin() as connection:
+        return connection.execute(select(func.count()).select_from(table)).scalar()
+
+
+def test_a_record_lands_exactly_as_delivered(warehouse):
+    row = usage("a", value="12345678901234567890123456789.123456789", metadata='{"n": 1.10}')
+    land(warehouse, [delivery("f", [row])])
+    with warehouse.begin() as connection:
+        landed = connection.execute(select(raw.usage_records)).one()
+        # jsonb keeps the digits of a number, `1.10` included.
+        text = connection.exec_driver_sql("select metadata::text from raw.usage_records").scalar()
+    assert landed.value == Decimal("12345678901234567890123456789.123456789")
+    assert landed.occurred_at == datetime(2026, 3, 1, tzinfo=UTC)
+    assert (landed.source, landed.record_id, landed.row_number) == ("gateway", "a", 1)
+    assert text == '{"n": 1.10}'
+
+
+def test_delivered_is_landed_plus_quarantined(warehouse):
+    bad = [
+        usage("b", value="NaN"),
+        Unreadable(Reason.UNREADABLE_ROW, "not JSON", "{oops\x00 \ud800"),
+        usage("c", tenant_id="x\x00y"),
+    ]
+    report = land(warehouse, [delivery("f", [usage("a"), *bad])])
+    assert (report.delivered_count, report.landed_count, report.quarantined_count) == (4, 1, 3)
+    assert rows_of(warehouse, raw.quarantine, "row_number", "reason") == [
+        (2, "bad_value"),
+        (3, "unreadable_row"),
+        (4, "invalid_encoding"),
+    ]
+    counts = ("delivered_count", "landed_count", "quarantined_count", "rounded_count")
+    assert rows_of(warehouse, raw.deliveries, *counts) == [(4, 1, 3, 0)]
+
+
+def test_a_version_lands_once_and_a_new_version_again(warehouse):
+    first = delivery("f", [usage("a")])
+    land(warehouse, [first])
+    again = land(warehouse, [first, delivery("f", [usage("a"), usage("b")], version="2")])
+    assert (again.skipped_count, again.delivery_count, again.landed_count) == (1, 1, 2)
+    assert rows_of(warehouse, raw.deliveries, "object", "version") == [("f", "1"), ("f", "2")]
+
+
+def test_a_delivery_landed_by_another_pull_meanwhile_is_skipped(warehouse):
+    def deliveries():
+        land(warehouse, [delivery("f", [usage("a")])])
+        yield delivery("f", [usage("a")])
+
+    report = land(warehouse, deliveries())
+    assert (report.skipped_count, report.delivery_count) == (1, 0)
+    assert count(warehouse, raw.usage_records) == 1
+
+
+def test_a_source_that_breaks_off_leaves_whole_deliveries_only(warehouse, monkeypatch):
+    monkeypatch.setattr(landing, "CHUNK_ROWS", 2)
+
+    def breaking():
+        for number in range(5):
+            yield number + 1, usage(f"b{number}")
+        raise SourceUnavailable("gateway", "the connection broke", "Try again")
+
+    deliveries = [
+        delivery("first", [usage("a")], cursor={"at": 1}),
+        Delivery("second", "1", breaking, {"at": 2}),
+    ]
+    with pytest.raises(SourceUnavailable):
+        land(warehouse, deliveries)
+    assert rows_of(warehouse, raw.deliveries, "object") == [("first",)]
+    assert count(warehouse, raw.usage_records) == 1
+    assert rows_of(warehouse, ops.source_states, "cursor") == [({"at": 1},)]
+    # The next pull resumes: the first is skipped, the second lands.
+    deliveries[1] = delivery("second", [usage("b0")], cursor={"at": 2})
+    assert land(warehouse, deliveries).landed_count == 1
+    assert rows_of(warehouse, ops.source_states, "cursor") == [({"at": 2},)]
+
+
+def test_one_failed_delivery_does_not_hold_the_others(warehouse):
+    def failing():
+        raise DeliveryFailed("gateway", "it is broken", "Mend it")
+        yield
+
+    report = land(warehouse, [Delivery("bad", "1", failing), delivery("good", [usage("a")])])
+    assert [failure.what for failure in report.failures] == ["it is broken"]
+    assert rows_of(warehouse, raw.deliveries, "object") == [("good",)]
+
+
+def test_rows_come_in_chunks_of_bounded_size(warehouse, monkeypatch):
+    monkeypatch.setattr(landing, "CHUNK_ROWS", 10)
+    seen = []
+    rows = [usage(f"r{number}") for number in range(25)]
+    land(warehouse, [delivery("f", rows)], progress=lambda name, done: seen.append((name, done)))
+    assert seen[:3] == [("f", 10), ("f", 20), ("f", 25)]
+    assert count(warehouse, raw.usage_records) == 25
+
+
+def test_digits_beyond_the_ninth_are_rounded_and_counted(warehouse):
+    report = land(warehouse, [delivery("f", [usage("a", value="0.0000000005"), usage("b")])])
+    assert report.rounded_count == 1
+    assert rows_of(warehouse, raw.deliveries, "rounded_count") == [(1,)]
+
+
+def test_a_bill_that_returns_to_an_earlier_state_is_news(warehouse):
+    for version in ("one", "two", "two", "one", "one"):
+        land(warehouse, [delivery("day", [cost("1")], version=version)], how=land_costs)
+    with warehouse.begin() as connection:
+        versions = connection.execute(
+            select(raw.deliveries.c.version).order_by(raw.deliveries.c.delivery_id)
+        ).scalars()
+        assert list(versions) == ["one", "two", "one~3"]
+
+
+def test_cost_lines_keep_every_digit_of_a_cost(warehouse):
+    report = land(
+        warehouse, [delivery("day", [cost("-0.123456789012"), cost("x")])], how=land_costs
+    )
+    assert (report.landed_count, report.quarantined_count) == (1, 1)
+    assert rows_of(warehouse, raw.cost_lines, "billed_cost") == [(Decimal("-0.123456789012"),)]
