@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from models.catalog_rules import RawIds, broken_rules
+from models.catalog_references import References
+from models.catalog_rules import broken_rules
 from models.contracts import Customer
 from models.dimensions import CostRule, Dimension, Tax
 from models.entries import Entry, read_entry
@@ -58,11 +59,12 @@ def load_catalog(
     """
     problems: list[Problem] = []
     entries: dict[str, list[Any]] = {kind: [] for kind in KINDS}
-    ids = RawIds()
+    references = References()
     for document in _documents(directory, problems):
         problems += document.problems
-        _read_document(document, entries, ids, problems)
-    problems += broken_rules(entries, ids)
+        _read_document(document, entries, references, problems)
+    problems += references.unknown()
+    problems += broken_rules(entries)
     if problems:
         raise ConfigurationError(problems)
     return _assembled(entries, default_timezone, default_currency)
@@ -99,28 +101,30 @@ def _documents(directory: Path, problems: list[Problem]) -> list[Document]:
 
 
 def _read_document(
-    document: Document, entries: dict[str, list[Any]], ids: RawIds, problems: list[Problem]
+    document: Document,
+    entries: dict[str, list[Any]],
+    references: References,
+    problems: list[Problem],
 ) -> None:
     if document.value is None:
-        # Broken, unless it is just empty: what it may hold is not known.
-        ids.is_complete = ids.is_complete and not document.problems
+        references.add_unreadable(document.unreadable)
         return
     if not isinstance(document.value, LocatedMapping):
-        ids.is_complete = False
+        references.add_unreadable(str(document.value))
         message = f"expected the keys {listed(KINDS)}, each with a list"
         problems.append(document.place.problem(message))
         return
     for key, items in document.value.items():
         place = document.place.at(key)
         if key not in KINDS:
-            ids.is_complete = False
+            references.add_unreadable(str(items))
             hint = did_you_mean(key, KINDS) or f"; known are {listed(KINDS)}"
             problems.append(place.problem(f"{key} is not a known key{hint}"))
         elif items is not None and not isinstance(items, list):
-            ids.is_complete = False
+            references.add_unreadable(str(items))
             problems.append(place.problem("expected a list: begin each entry with a dash"))
         else:
-            _read_items(key, items or [], place, entries, ids, problems)
+            _read_items(key, items or [], place, entries, references, problems)
 
 
 def _read_items(
@@ -128,11 +132,11 @@ def _read_items(
     items: list[Any],
     place: Place,
     entries: dict[str, list[Any]],
-    ids: RawIds,
+    references: References,
     problems: list[Problem],
 ) -> None:
     for number, item in enumerate(items):
-        ids.add(kind, item)
+        references.add(kind, item)
         entry = read_entry(KINDS[kind], item, place.at(number), problems)
         if entry is not None:
             entries[kind].append(entry)

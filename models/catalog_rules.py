@@ -1,7 +1,6 @@
 """Rules between the entries of a catalog; each broken one is told where it can be mended."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from itertools import combinations
@@ -18,62 +17,19 @@ from models.yaml_files import Place
 Entries = Mapping[str, Sequence[Any]]
 
 
-@dataclass(slots=True)
-class RawIds:
-    """Ids as the files have them, also those of entries that are wrong in some other way.
-
-    ``is_complete`` is false when a file or list could not be read at all: then an unknown id may
-    be one of theirs, and is not told.
-    """
-
-    by_kind: dict[str, set[str]] = field(default_factory=dict)
-    charges: dict[str, set[str]] = field(default_factory=dict)
-    tenants: set[str] = field(default_factory=set)
-    is_complete: bool = True
-
-    def add(self, kind: str, entry: Any) -> None:
-        """Note the ids of an entry that may be wrong."""
-        if not isinstance(entry, dict):
-            return
-        entry_id = str(entry.get("id"))
-        self.by_kind.setdefault(kind, set()).add(entry_id)
-        if kind == "plans":
-            charges = [charge for charge in _list(entry, "charges") if isinstance(charge, dict)]
-            self.charges.setdefault(entry_id, set()).update(
-                str(charge.get("id")) for charge in charges
-            )
-        if kind == "customers":
-            tenants = _list(entry, "tenants") if "tenants" in entry else [entry_id]
-            self.tenants.update(str(tenant) for tenant in tenants)
-
-    def unknown(self, place: Place, kind: str, known: Iterable[str], given: str) -> list[Problem]:
-        """Return the problem of an id that no entry has."""
-        known = set(known)
-        if not self.is_complete or given in known:
-            return []
-        return [place.problem(f"there is no {kind} {given}{did_you_mean(given, known)}")]
-
-
-def _list(entry: dict[str, Any], key: str) -> list[Any]:
-    value = entry.get(key)
-    return value if isinstance(value, list) else []
-
-
-def broken_rules(entries: Entries, ids: RawIds) -> list[Problem]:
+def broken_rules(entries: Entries) -> list[Problem]:
     """Return a problem for every rule between entries that is broken."""
     plans = {plan.id: plan for plan in entries["plans"]}
     problems: list[Problem] = []
     for kind in entries:
         problems += _repeated(entries[kind], kind)
     for plan in entries["plans"]:
-        problems += _plan_rules(plan, ids)
+        problems += _plan_rules(plan)
     problems += _shared_tenants(entries["customers"])
     contracts = [contract for customer in entries["customers"] for contract in customer.contracts]
     problems += _repeated(contracts, "contracts")
     for customer in entries["customers"]:
-        problems += _customer_rules(customer, plans, ids)
-    for rule in entries["cost_rules"]:
-        problems += _cost_rule_references(rule, ids)
+        problems += _customer_rules(customer, plans)
     return problems
 
 
@@ -86,16 +42,13 @@ def _repeated(entries: Iterable[Any], kind: str) -> Iterator[Problem]:
         first.setdefault(entry.id, entry.place.at("id"))
 
 
-def _plan_rules(plan: Plan, ids: RawIds) -> Iterator[Problem]:
+def _plan_rules(plan: Plan) -> Iterator[Problem]:
     yield from _repeated(plan.charges, f"the charges of {plan.id}")
     first: dict[str, str] = {}
     for charge in plan.charges:
         if charge.dimension is None:
             continue
         place = charge.place.at("dimension")
-        yield from ids.unknown(
-            place, "dimension", ids.by_kind.get("dimensions", ()), charge.dimension
-        )
         if charge.dimension in first:
             yield place.problem(
                 f"the charge {first[charge.dimension]} of this plan prices {charge.dimension} "
@@ -116,20 +69,13 @@ def _shared_tenants(customers: Iterable[Customer]) -> Iterator[Problem]:
                 )
 
 
-def _customer_rules(
-    customer: Customer, plans: Mapping[str, Plan], ids: RawIds
-) -> Iterator[Problem]:
-    if customer.tax is not None:
-        place = customer.place.at("tax")
-        yield from ids.unknown(place, "tax", ids.by_kind.get("taxes", ()), customer.tax)
+def _customer_rules(customer: Customer, plans: Mapping[str, Plan]) -> Iterator[Problem]:
     for contract in customer.contracts:
-        place = contract.place.at("plan")
-        yield from ids.unknown(place, "plan", ids.by_kind.get("plans", ()), contract.plan)
         yield from _repeated(contract.credits, f"the credits of {contract.id}")
         yield from _intervals(contract)
         plan = plans.get(contract.plan)
         if plan is not None:
-            yield from _contract_and_plan(contract, plan, ids)
+            yield from _contract_and_plan(contract, plan)
     yield from _currencies(customer, plans)
     yield from _charged_twice(customer, plans)
 
@@ -190,15 +136,9 @@ def _intervals(contract: Contract) -> Iterator[Problem]:
             )
 
 
-def _contract_and_plan(contract: Contract, plan: Plan, ids: RawIds) -> Iterator[Problem]:
-    charges = ids.charges.get(plan.id, set())
-    of_plan = f"charge in the plan {plan.id} called"
+def _contract_and_plan(contract: Contract, plan: Plan) -> Iterator[Problem]:
     for override in contract.overrides:
-        yield from ids.unknown(override.place.at("charge"), of_plan, charges, override.charge)
         yield from _price_of_another_kind(override, plan)
-    for discount in contract.discounts:
-        for charge_id in discount.charges or ():
-            yield from ids.unknown(discount.place.at("charges"), of_plan, charges, charge_id)
     yield from _overlapping_overrides(contract)
     if contract.minimum is not None:
         place, amount = contract.minimum.place, contract.minimum.amount
@@ -237,16 +177,6 @@ def _unpayable(place: Place, amount: Decimal, currency: str) -> Iterator[Problem
         yield place.problem(
             f"{plain(amount)} has more decimals than {currency}, which has {decimals}"
         )
-
-
-def _cost_rule_references(rule: CostRule, ids: RawIds) -> Iterator[Problem]:
-    if rule.dimension is not None:
-        place = rule.place.at("dimension")
-        known = ids.by_kind.get("dimensions", ())
-        yield from ids.unknown(place, "dimension", known, rule.dimension)
-    for tenant in rule.weights or ():
-        place = rule.place.at("weights", tenant)
-        yield from ids.unknown(place, "tenant", ids.tenants, tenant)
 
 
 def unknown_cost_sources(rules: Iterable[CostRule], source_names: Iterable[str]) -> list[Problem]:

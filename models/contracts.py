@@ -42,8 +42,8 @@ class Effective(Entry):
     def _ends_after_it_begins(self) -> Self:
         if self.valid_from and self.valid_to and self.valid_to <= self.valid_from:
             raise refusal(
-                f"ends on {self.valid_to}, before it begins on {self.valid_from}; "
-                "the day in to is the first one on which it holds no more"
+                f"ends on {self.valid_to}, which is not after it begins on {self.valid_from}; "
+                "the day in to is the first one on which it no longer holds"
             )
         return self
 
@@ -81,7 +81,9 @@ class Credit(Entry):
     @model_validator(mode="after")
     def _expires_after_it_begins(self) -> Self:
         if self.valid_from and self.expires and self.expires <= self.valid_from:
-            raise refusal(f"expires on {self.expires}, before it begins on {self.valid_from}")
+            raise refusal(
+                f"expires on {self.expires}, which is not after it begins on {self.valid_from}"
+            )
         return self
 
 
@@ -103,7 +105,7 @@ class Contract(Entry):
     def _ends_after_it_starts(self) -> Self:
         if self.end is not None and self.end <= self.start:
             raise refusal(
-                f"ends on {self.end}, before it starts on {self.start}; "
+                f"ends on {self.end}, which is not after it starts on {self.start}; "
                 "the day in end is the first one without the contract"
             )
         return self

@@ -159,7 +159,7 @@ def _pruned(given: LocatedMapping, details: Sequence[ErrorDetails]) -> LocatedMa
     locations = [_steps_to_remove(detail, given) for detail in details]
     if any(not steps for steps in locations):
         return None
-    copy = _copied(given)
+    copy: LocatedMapping = _copied(given)
     # From the back, so that the numbers of the other items of a list still hold.
     for steps in sorted(set(locations), key=lambda steps: [str(step).zfill(9) for step in steps])[
         ::-1
@@ -185,8 +185,6 @@ def _copied(value: Any) -> Any:
 
 def _remove(value: Any, steps: tuple[str | int, ...]) -> None:
     for step in steps[:-1]:
-        if isinstance(value, LocatedMapping):
-            value.place = replace(value.place, is_partial=True)
         try:
             value = value[step]
         except (KeyError, IndexError, TypeError):

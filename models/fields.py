@@ -36,8 +36,11 @@ def shown(value: Any) -> str:
         return f'"{value[:60]}…"' if len(value) > 60 else f'"{value}"'
     if isinstance(value, bool):
         return "true" if value else "false"
-    names = {dict: "a mapping", list: "a list", type(None): "nothing"}
-    return next((name for kind, name in names.items() if isinstance(value, kind)), str(value))
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return str(value)
 
 
 def plain(number: Decimal) -> str:
@@ -58,7 +61,7 @@ def exact_number(whole_digits: int, decimals: int) -> Callable[[Any], Decimal]:
         if not NUMBER.fullmatch(digits):
             raise refusal(f'{shown(given)} is not a number; write plain digits, such as "1234.50"')
         if digits.startswith("-") and digits.strip("-0."):
-            raise refusal(f"{shown(given)} is negative")
+            raise refusal(f"{shown(given)} is negative, and must not be")
         number = Decimal(digits.lstrip("-"))
         if number >= Decimal(10) ** whole_digits or decimals_of(number) > decimals:
             raise refusal(

@@ -3,26 +3,23 @@
 Secrets are ``SecretStr``: they print as stars, and never stand in a message.
 """
 
-import re
 from datetime import timedelta
-from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, WithJsonSchema, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from models.entries import Entry
-from models.fields import (
-    Country,
-    Currency,
-    Day,
-    Duration,
-    Identifier,
-    Timezone,
-    Words,
-    plain,
-    read_words,
-    refusal,
-    shown,
+from models.fields import Country, Currency, Day, Duration, Identifier, Timezone, Words, refusal
+from models.setting_fields import (
+    EventValue,
+    ExternalId,
+    FieldPath,
+    HttpUrl,
+    PostgresUrl,
+    RoleArn,
+    Secret,
+    SecretHttpUrl,
+    WarehouseUrl,
 )
 
 FieldName = Literal["id", "timestamp", "tenant_id", "dimension_id", "value", "metadata", "corrects"]
@@ -35,91 +32,6 @@ EXTERNAL_ID_REASON = (
 )
 
 
-def read_secret(given: Any) -> SecretStr:
-    """Return a secret text; a refusal never shows it."""
-    if isinstance(given, SecretStr):
-        return given
-    if isinstance(given, bool) or not isinstance(given, str | int) or not str(given).strip():
-        raise refusal("expected a text; write ${NAME} and put the value into .env")
-    return SecretStr(str(given).strip())
-
-
-def read_postgres_url(given: Any) -> SecretStr:
-    """Return the address of a PostgreSQL database."""
-    secret = read_secret(given)
-    url = secret.get_secret_value()
-    if not url.startswith(("postgresql://", "postgres://", "postgresql+psycopg2://")):
-        raise refusal("is not an address of PostgreSQL: postgresql://user:password@host/database")
-    return secret
-
-
-def read_warehouse_url(given: Any) -> SecretStr:
-    """Return ``embedded`` or the address of a PostgreSQL database."""
-    if given == "embedded":
-        return SecretStr("embedded")
-    try:
-        return read_postgres_url(given)
-    except ValueError:
-        raise refusal(
-            "expected embedded, or an address: postgresql://user:password@host/database"
-        ) from None
-
-
-def read_http_url(given: Any) -> str:
-    """Return an http or https address without a trailing slash."""
-    url = read_words(given)
-    if not url.startswith(("http://", "https://")):
-        raise refusal(f"{shown(url)} is not an address that begins with https:// or http://")
-    return str(url).rstrip("/")
-
-
-def read_secret_http_url(given: Any) -> SecretStr:
-    """Return an address that may hold a token."""
-    secret = read_secret(given)
-    if not secret.get_secret_value().startswith(("http://", "https://")):
-        raise refusal("is not an address that begins with https:// or http://")
-    return secret
-
-
-def read_field_path(given: Any) -> str | dict[str, Any]:
-    """Return where a source has a field: a column, a dotted path, or ``{const: value}``."""
-    if isinstance(given, dict):
-        if set(given) == {"const"} and isinstance(given["const"], str | int):
-            return {"const": given["const"]}
-        if given and "const" not in given:
-            return {str(name): read_words(column) for name, column in given.items()}
-    elif isinstance(given, str) and given.strip():
-        return str(given).strip()
-    raise refusal("expected a column, a dotted path such as data.tenant, or {const: value}")
-
-
-def read_role_arn(given: Any) -> str:
-    """Return the name of an AWS role."""
-    role = read_words(given)
-    if not re.fullmatch(r"arn:[a-z-]+:iam::[0-9]{12}:role/.+", role):
-        raise refusal(f"{shown(role)} is not a role: arn:aws:iam::123456789012:role/name")
-    return str(role)
-
-
-def read_external_id(given: Any) -> str:
-    """Return an external id as STS takes it."""
-    external_id = read_words(given)
-    if not re.fullmatch(r"[\w+=,.@:/-]{2,1224}", external_id, re.ASCII):
-        raise refusal("is not an external id: 2 to 1224 letters, digits and +=,.@:/-")
-    return str(external_id)
-
-
-TEXT = WithJsonSchema({"type": "string"})
-Secret = Annotated[SecretStr, BeforeValidator(read_secret), TEXT]
-PostgresUrl = Annotated[SecretStr, BeforeValidator(read_postgres_url), TEXT]
-WarehouseUrl = Annotated[SecretStr, BeforeValidator(read_warehouse_url), TEXT]
-HttpUrl = Annotated[str, BeforeValidator(read_http_url), TEXT]
-SecretHttpUrl = Annotated[SecretStr, BeforeValidator(read_secret_http_url), TEXT]
-FieldPath = Annotated[
-    Any,
-    BeforeValidator(read_field_path),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]}),
-]
 Fields = dict[FieldName, FieldPath]
 
 
@@ -176,8 +88,8 @@ class AwsAccess(Entry):
 
     region: Words | None = None
     endpoint_url: HttpUrl | None = None
-    role_arn: Annotated[str, BeforeValidator(read_role_arn), TEXT] | None = None
-    external_id: Annotated[str, BeforeValidator(read_external_id), TEXT] | None = None
+    role_arn: RoleArn | None = None
+    external_id: ExternalId | None = None
 
     @model_validator(mode="after")
     def _a_role_needs_an_external_id(self) -> Self:
@@ -224,23 +136,11 @@ class PostgresSource(UsageSource):
         return self
 
 
-def read_event_value(given: Any) -> str | dict[str, str]:
-    """Return what an event counts: a number, or the path of the property that holds one."""
-    if isinstance(given, dict) and set(given) == {"const"}:
-        given = given["const"]
-    if isinstance(given, int | Decimal) and not isinstance(given, bool):
-        return {"const": str(given) if isinstance(given, int) else plain(given)}
-    words = read_words(given)
-    return {"const": words} if words.lstrip("-").replace(".", "", 1).isdigit() else words
-
-
 class MixpanelEvent(Entry):
     """How an event becomes usage: its dimension, and its value or the property that has it."""
 
     dimension_id: Identifier
-    value: Annotated[Any, BeforeValidator(read_event_value)] = Field(
-        default_factory=lambda: {"const": "1"}
-    )
+    value: EventValue = Field(default_factory=lambda: {"const": "1"})
 
 
 class MixpanelSource(UsageSource):
@@ -256,15 +156,6 @@ class MixpanelSource(UsageSource):
     start_date: Day | None = None
     events: Annotated[dict[str, MixpanelEvent], Field(min_length=1)]
     api_base: HttpUrl | None = None
-
-    def fields_of(self, event: str) -> dict[str, Any]:
-        """Return the mapping of fields of one event."""
-        rule = self.events[event]
-        return {
-            **self.fields,
-            "dimension_id": {"const": rule.dimension_id},
-            "value": rule.value,
-        }
 
 
 class CostSource(Source):

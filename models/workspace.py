@@ -33,10 +33,6 @@ class Workspace:
         """Where the catalog's files lie."""
         return self.directory / CATALOG_FOLDER
 
-    def locate(self, path: str) -> Path:
-        """Return a path of the settings, which is relative to the workspace."""
-        return self.directory / Path(path).expanduser()
-
 
 def load_workspace(directory: Path, environment: Mapping[str, str] | None = None) -> Workspace:
     """Return a workspace; all that is wrong with its settings is one ``ConfigurationError``."""

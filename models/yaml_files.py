@@ -79,11 +79,15 @@ class LocatedMapping(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a YAML file holds: None when empty or broken, and the problems met in reading it."""
+    """What a YAML file holds: None when empty or broken, and the problems met in reading it.
+
+    ``unreadable`` is the text of a file that is broken as a whole.
+    """
 
     place: Place
     value: Any
     problems: list[Problem]
+    unreadable: str = ""
 
 
 def path_text(path: Steps) -> str:
@@ -106,7 +110,9 @@ def read_yaml(path: Path, shown_as: str, variables: Variables | None = None) -> 
         return Document(nowhere, None, [nowhere.problem(f"cannot be read: {error.strerror}")])
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        return Document(nowhere, None, [Problem(shown_as, line, "", "is not valid UTF-8")])
+        text = error.object.decode(errors="replace")
+        problem = Problem(shown_as, line, "", "is not valid UTF-8")
+        return Document(nowhere, None, [problem], text)
     return parse_yaml(text, shown_as, variables)
 
 
@@ -116,10 +122,10 @@ def parse_yaml(text: str, shown_as: str, variables: Variables | None = None) -> 
     try:
         nodes = list(yaml.compose_all(protected.text, Loader=LOADER))
     except yaml.YAMLError as error:
-        return Document(Place(shown_as), None, [_broken(error, shown_as)])
+        return Document(Place(shown_as), None, [_broken(error, protected.text, shown_as)], text)
     except RecursionError:
         message = "is nested too deeply"
-        return Document(Place(shown_as), None, [Problem(shown_as, None, "", message)])
+        return Document(Place(shown_as), None, [Problem(shown_as, None, "", message)], text)
     nodes = [node for node in nodes if node is not None]
     builder = _Builder(shown_as, protected, variables)
     if len(nodes) > 1:
@@ -130,13 +136,14 @@ def parse_yaml(text: str, shown_as: str, variables: Variables | None = None) -> 
     return Document(builder.root, value, builder.problems)
 
 
-def _broken(error: yaml.YAMLError, shown_as: str) -> Problem:
+def _broken(error: yaml.YAMLError, text: str, shown_as: str) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     line = None if mark is None else mark.line + 1
     said = [getattr(error, "context", None), getattr(error, "problem", None)]
     reason = ", ".join(part for part in said if part) or str(error).splitlines()[0]
     reason = re.sub("\ue000[0-9]+\ue001", "${...}", reason)
-    if "\\t" in reason or "'\t'" in reason or "tab" in reason.split():
+    at_line = text.splitlines()[line - 1 : line] if line else []
+    if at_line and re.match(r" *\t", at_line[0]):
         reason += "; indent with spaces, not with tabs"
     return Problem(shown_as, line, "", f"is not valid YAML: {reason}")
 
@@ -173,8 +180,10 @@ class _Builder:
             self._open.pop()
         return self._refuse(path, f"the YAML tag {_short(node.tag)} is not allowed")
 
-    def _refuse(self, path: Steps, message: str) -> None:
+    def _refuse(self, path: Steps, message: str) -> Any:
+        """Note a problem, and return the None that stands for the value."""
         self.problems.append(self.root.at(*path).problem(message))
+        return None
 
     def _mapping(self, node: yaml.MappingNode, path: Steps) -> LocatedMapping:
         mapping = LocatedMapping(self.root.at(*path))
@@ -236,7 +245,7 @@ class _Builder:
             return text
         return self._refuse(path, f"the YAML tag {_short(node.tag)} is not allowed")
 
-    def _variable(self, text: str, expressions: list[str], path: Steps) -> str | None:
+    def _variable(self, text: str, expressions: list[str], path: Steps) -> Any:
         if self._variables is None:
             return self._refuse(
                 path,

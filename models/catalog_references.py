@@ -1,0 +1,101 @@
+"""References between the entries of a catalog, checked on the files as they were written.
+
+An entry that is wrong in another way still has its references checked, and may be referred to.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from models.problems import Problem, did_you_mean
+from models.yaml_files import LocatedMapping, Place
+
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
+
+
+class References:
+    """The ids that a catalog's files define, and those that they refer to."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, set[str]] = {}
+        self._charges: dict[str, set[str]] = {}
+        self._possible: set[str] = set()
+        self._entries: list[tuple[str, LocatedMapping]] = []
+
+    def add(self, kind: str, entry: Any) -> None:
+        """Note an entry, which may be wrong."""
+        if not isinstance(entry, LocatedMapping):
+            return
+        self._entries.append((kind, entry))
+        self._define(kind, entry.get("id"))
+        if kind == "plans":
+            charges = self._charges.setdefault(str(entry.get("id")), set())
+            charges.update(str(charge.get("id")) for charge in _mappings(entry, "charges"))
+        if kind == "customers":
+            tenants = entry.get("tenants")
+            for tenant in tenants if isinstance(tenants, list) else [entry.get("id")]:
+                self._define("tenants", tenant)
+
+    def add_unreadable(self, text: str) -> None:
+        """Note a text that could not be read: any of its words may be the id of something."""
+        self._possible.update(WORD.findall(text))
+
+    def unknown(self) -> Iterator[Problem]:
+        """Yield a problem for every reference to what no file defines."""
+        for kind, entry in self._entries:
+            if kind == "plans":
+                for charge in _mappings(entry, "charges"):
+                    yield from self._check(charge, "dimension", "dimension")
+            if kind == "customers":
+                yield from self._check(entry, "tax", "tax")
+                for contract in _mappings(entry, "contracts"):
+                    yield from self._check(contract, "plan", "plan")
+                    yield from self._check_charges(contract)
+            if kind == "cost_rules":
+                yield from self._check(entry, "dimension", "dimension")
+                yield from self._check_weights(entry)
+
+    def _define(self, kind: str, entry_id: Any) -> None:
+        self._ids.setdefault(kind, set()).add(str(entry_id))
+
+    def _check(self, entry: LocatedMapping, key: str, kind: str) -> Iterator[Problem]:
+        kinds = {"dimension": "dimensions", "tax": "taxes", "plan": "plans"}
+        known = self._ids.get(kinds[kind], set())
+        yield from self._missing(entry.place.at(key), kind, known, entry.get(key))
+
+    def _check_charges(self, contract: LocatedMapping) -> Iterator[Problem]:
+        plan = str(contract.get("plan"))
+        if plan not in self._charges:
+            return
+        known, kind = self._charges[plan], f"charge in the plan {plan} called"
+        for override in _mappings(contract, "overrides"):
+            place = override.place.at("charge")
+            yield from self._missing(place, kind, known, override.get("charge"))
+        for discount in _mappings(contract, "discounts"):
+            charges = discount.get("charges")
+            for number, charge in enumerate(charges if isinstance(charges, list) else []):
+                place = discount.place.at("charges", number)
+                yield from self._missing(place, kind, known, charge)
+
+    def _check_weights(self, rule: LocatedMapping) -> Iterator[Problem]:
+        weights = rule.get("weights")
+        if isinstance(weights, LocatedMapping):
+            for tenant in weights:
+                known = self._ids.get("tenants", set())
+                yield from self._missing(weights.place.at(tenant), "tenant", known, tenant)
+
+    def _missing(
+        self, place: Place, kind: str, known: Iterable[str], given: Any
+    ) -> Iterator[Problem]:
+        # What is not even a name is told where the entry itself is read.
+        if not isinstance(given, str | int) or isinstance(given, bool):
+            return
+        known = set(known)
+        if str(given) not in known and str(given) not in self._possible:
+            yield place.problem(f"there is no {kind} {given}{did_you_mean(str(given), known)}")
+
+
+def _mappings(entry: LocatedMapping, key: str) -> list[LocatedMapping]:
+    value = entry.get(key)
+    items = value if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, LocatedMapping)]
