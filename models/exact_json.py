@@ -33,12 +33,20 @@ def read_json(text: str) -> object:
 
 def write_json(value: object) -> str:
     """Return a value as JSON, numbers exactly as they are; ``read_json`` brings them back."""
+    try:
+        return _write(value)
+    except RecursionError:
+        # Nested so deeply that only the encoder in C gets to the ground of it.
+        return json.dumps(value, default=str)
+
+
+def _write(value: object) -> str:
     if isinstance(value, str):
         return str(value) if isinstance(value, NumberText) else quote(value)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{quote(str(k))}: {write_json(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{quote(str(k))}: {_write(v)}" for k, v in value.items()) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(write_json, value)) + "]"
+        return "[" + ", ".join(map(_write, value)) + "]"
     return _write_scalar(value)
 
 
@@ -47,8 +55,10 @@ def _write_scalar(value: object) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, (float, Decimal)):
-        return str(value) if math.isfinite(value) else quote(str(value))
+    if isinstance(value, Decimal):
+        return str(value) if value.is_finite() else quote(str(value))
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else quote(repr(value))
     if isinstance(value, (datetime, date)):
         return quote(value.isoformat())
     if isinstance(value, (bytes, memoryview)):
