@@ -1,0 +1,46 @@
+# Everything that needs set-up does its own: each target can be the first one on a fresh machine.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+WORKSPACE ?= workspace
+UV := $(shell command -v uv 2>/dev/null)
+
+.PHONY: demo test lint ui docs lock clean
+
+demo: $(VENV)/installed
+	$(BIN)/meterhouse demo
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --processes 2 dbt_project/models dbt_project/tests
+
+ui: $(VENV)/installed
+	$(BIN)/meterhouse -w $(WORKSPACE) ui
+
+docs: $(VENV)/installed
+	$(BIN)/meterhouse -w $(WORKSPACE) docs
+
+$(VENV)/installed: requirements.lock pyproject.toml
+ifdef UV
+	uv venv --quiet --allow-existing --python 3.11 $(VENV)
+	uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	uv pip install --quiet --python $(BIN)/python --no-deps -e .
+else
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+endif
+	touch $@
+
+# Versions for every platform, without index addresses.
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes \
+		--group dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV)
