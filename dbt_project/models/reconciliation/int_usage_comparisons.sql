@@ -13,13 +13,32 @@ delivery_counts as (
 
 ),
 
-journal as (
+entries as (
 
     select
         dimension_id,
-        sum(value) as quantity
+        value,
+        build_number
     from {{ ref('jnl_usage_entries') }}
-    group by dimension_id
+
+),
+
+parameters as (
+
+    select journal_watermark
+    from {{ source('ops', 'parameters') }}
+
+),
+
+journal as (
+
+    select
+        entries.dimension_id,
+        sum(entries.value) as quantity
+    from entries
+    inner join parameters
+        on entries.build_number <= parameters.journal_watermark
+    group by entries.dimension_id
 
 ),
 
