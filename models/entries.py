@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 
 from models.fields import shown
 from models.problems import Problem, did_you_mean, listed
+from models.variables import VariableText
 from models.yaml_files import NOWHERE, LocatedMapping, Place
 
 EntryType = TypeVar("EntryType", bound="Entry")
@@ -32,7 +33,7 @@ class Entry(BaseModel):
     """A frozen record of a user's file; ``place`` says where it was written."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True)
-    _place: Place = PrivateAttr(default=NOWHERE)
+    _place: Place = PrivateAttr(default_factory=lambda: NOWHERE)
 
     @property
     def place(self) -> Place:
@@ -113,7 +114,7 @@ def _steps(detail: ErrorDetails, given: Any) -> list[str | int]:
             steps.append(step)
             given = given[step]
     if detail["type"] == "union_tag_invalid":
-        steps.append(str((detail.get("ctx") or {}).get("discriminator")).strip("'"))
+        steps.append(_discriminator(detail))
     return steps
 
 
@@ -129,10 +130,11 @@ def _message(detail: ErrorDetails) -> str:
         "refused": lambda: str(context["message"]),
         "missing": lambda: "is missing",
         "literal_error": lambda: _not_one_of(given, str(context["expected"])),
+        # Not the tag of the context: that is a plain copy, and could show a variable's value.
         "union_tag_invalid": lambda: _not_one_of(
-            context.get("tag"), str(context.get("expected_tags"))
+            given[_discriminator(detail)], str(context["expected_tags"])
         ),
-        "union_tag_not_found": lambda: f"the key {context.get('discriminator')} is missing",
+        "union_tag_not_found": lambda: f"the key {_discriminator(detail)} is missing",
         "tuple_type": lambda: f"expected a list, not {shown(given)}",
         "dict_type": lambda: f"expected a mapping (key: value), not {shown(given)}",
         "model_type": lambda: f"expected a mapping (key: value), not {shown(given)}",
@@ -148,9 +150,15 @@ def _message(detail: ErrorDetails) -> str:
     return word() if word else detail["msg"]
 
 
+def _discriminator(detail: ErrorDetails) -> str:
+    """Return the key that says of which type an entry is."""
+    return str(detail["ctx"]["discriminator"]).strip("'")
+
+
 def _not_one_of(given: Any, expected: str) -> str:
     known = [part.strip().strip("'") for part in expected.replace(" or ", ", ").split(",")]
-    hint = did_you_mean(given, known) if isinstance(given, str) else ""
+    is_plain = isinstance(given, str) and not isinstance(given, VariableText)
+    hint = did_you_mean(given, known) if is_plain else ""
     return f"expected {listed(known)}, not {shown(given)}{hint}"
 
 

@@ -44,7 +44,7 @@ class Place:
 
     def at(self, *steps: str | int) -> "Place":
         """Return the place below this one."""
-        return replace(self, path=(*self.path, *steps), is_partial=False)
+        return Place(self.file, (*self.path, *steps), self.lines)
 
     @property
     def line(self) -> int | None:
