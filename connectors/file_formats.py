@@ -166,6 +166,7 @@ def _csv_rows(chunks: Iterator[bytes]) -> Iterator[DeliveredRow]:
     lines = _CsvLines(chunks)
     reader = csv.reader(lines, strict=True)
     header: list[str] | None = None
+    no_header = ""
     while True:
         try:
             cells, error = next(reader), ""
@@ -179,24 +180,21 @@ def _csv_rows(chunks: Iterator[bytes]) -> Iterator[DeliveredRow]:
         if header is None:
             header = cells
             if problem := error or _problem_of_header(header):
-                yield _broken(f"the first line is not a header: {problem}")
-                yield row_number, _unreadable(Reason.UNREADABLE_ROW, "there is no header", raw)
-                header = []
+                header, no_header = [], f"the first line is no header: {problem}"
+                yield row_number, _unreadable(Reason.UNREADABLE_ROW, no_header, raw)
         elif error or trouble or len(cells) != len(header):
-            yield row_number, _bad_csv_row(raw, error, trouble, len(cells), len(header))
+            error = error or no_header or f"{len(cells)} cells under {len(header)} columns"
+            yield row_number, _bad_csv_row(raw, error, trouble)
         else:
             yield row_number, dict(zip(header, cells, strict=True))
 
 
-def _bad_csv_row(
-    raw: bytes, error: str, trouble: Reason | None, cell_count: int, header_count: int
-) -> Unreadable:
+def _bad_csv_row(raw: bytes, error: str, trouble: Reason | None) -> Unreadable:
     if trouble is Reason.INVALID_ENCODING:
         return _unreadable(trouble, "not UTF-8, or a NUL character", raw)
-    if not header_count:
-        error = "there is no header"
-    detail = error or f"{cell_count} cells under {header_count} columns"
-    return _unreadable(Reason.UNREADABLE_ROW, detail, raw[:MAX_LINE_BYTES])
+    if trouble is not None:
+        return _too_long(raw)
+    return _unreadable(Reason.UNREADABLE_ROW, error, raw[:MAX_LINE_BYTES])
 
 
 def _problem_of_header(header: list[str]) -> str | None:
