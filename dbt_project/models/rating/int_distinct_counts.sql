@@ -92,8 +92,9 @@ counts as (
         counted_spans.invoice_id,
         counted_spans.charge_id,
         counted_spans.part_number,
-        count(distinct {{ json_text('entries.metadata', 'counted_spans.distinct_on') }})
-            as distinct_count
+        count(
+            distinct {{ json_text('entries.metadata', 'counted_spans.distinct_on') }}
+        ) as distinct_count
     from counted_spans
     inner join entries
         on

@@ -97,7 +97,7 @@ taxes as (
 
     select
         taxable.*,
-        round(taxable_amount * tax_percent / 100, 12) as exact_amount
+        round(taxable.taxable_amount * taxable.tax_percent / 100, 12) as exact_amount
     from taxable
 
 )

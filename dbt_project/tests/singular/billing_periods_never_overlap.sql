@@ -8,4 +8,4 @@ inner join {{ ref('fct_invoices') }} as later
         earlier.contract_id = later.contract_id
         and earlier.invoice_id < later.invoice_id
         and earlier.period_start < later.period_end
-        and later.period_start < earlier.period_end
+        and earlier.period_end > later.period_start
