@@ -21,6 +21,8 @@ from sandbox.stripe.schema_from_sdk import stripe_schema
 from sandbox.stripe.service import Answer, Request, StripeService
 
 LOOPBACK = "127.0.0.1"
+# How often a server that is asked to stop looks up.
+POLL_SECONDS = 0.02
 MAXIMUM_BODY = 4 * 1024 * 1024
 
 
@@ -30,7 +32,9 @@ class StripeSandbox:
     def __init__(self, state: Path | None = None, port: int = 0) -> None:
         self.service = StripeService(state)
         self._server = SandboxServer((LOOPBACK, port), self.service)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(POLL_SECONDS,), daemon=True
+        )
         self._thread.start()
 
     @property

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from sandbox.stripe import limits
 from sandbox.stripe.annotations import REFERENCE, Schema
@@ -71,17 +71,32 @@ def read_request(route: Route, text: str) -> dict[str, Any]:
     components = stripe_schema()["components"]
     parameters = typed(decode(text), schema, components)
     for error in validator(name).iter_errors(parameters):
-        place = [str(part) for part in error.absolute_path]
-        param = "".join([*place[:1], *(f"[{part}]" for part in place[1:])])
-        raise invalid(
-            shortened(error.message),
-            param=param or None,
-            code="parameter_unknown" if error.validator == "additionalProperties" else None,
-        )
+        raise refusal_of(error)
     for param, message in limits.problems_of(route.collection, parameters):
         raise invalid(message, param=param)
     result: dict[str, Any] = parameters
     return result
+
+
+def refusal_of(error: ValidationError) -> ApiError:
+    """Return Stripe's refusal for what is wrong with the parameters."""
+    place = [str(part) for part in error.absolute_path]
+    given: Any = error.instance
+    schema: Any = error.schema
+    if error.validator == "additionalProperties":
+        unknown = sorted(set(given) - set(schema.get("properties", {})))
+        param = bracketed([*place, unknown[0]])
+        return invalid(f"Received unknown parameter: {param}", param, "parameter_unknown")
+    if error.validator == "required":
+        lacking = [name for name in schema["required"] if name not in given]
+        param = bracketed([*place, lacking[0]])
+        return invalid(f"Missing required param: {param}.", param, "parameter_missing")
+    return invalid(shortened(error.message), bracketed(place))
+
+
+def bracketed(place: list[str]) -> str:
+    """Return a place in the parameters as a form writes it."""
+    return "".join([*place[:1], *(f"[{part}]" for part in place[1:])])
 
 
 def response_problems(route: Route, body: dict[str, Any]) -> list[str]:
