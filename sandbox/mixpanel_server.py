@@ -2,7 +2,7 @@
 
 ``GET /api/2.0/export`` answers like the real one: Basic auth of a service account, ``project_id``,
 inclusive days, an event filter, seconds unless ``time_in_ms``, gzip where it is accepted and worth
-it, a chunked stream. ``/sandbox/...`` is ours: health, faults, limits.
+it, a chunked stream. ``/_sandbox/...`` is ours: health, faults, limits.
 """
 
 import base64
@@ -145,14 +145,17 @@ class _Handler(BaseHTTPRequestHandler):
     """One request to the project of the server it belongs to."""
 
     protocol_version = "HTTP/1.1"
+    # One write per answer; without it each header is a packet that waits for an acknowledgement.
+    wbufsize = -1
+    disable_nagle_algorithm = True
     server: "_Server"
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_GET(self) -> None:
         """Answer an export or a question about health."""
         url = urlsplit(self.path)
         parameters = {name: values[-1] for name, values in parse_qs(url.query).items()}
         try:
-            if url.path == "/sandbox/health":
+            if url.path == "/_sandbox/health":
                 self._send(200, b"ok")
             elif url.path == "/api/2.0/export":
                 self._export(parameters)
@@ -161,14 +164,14 @@ class _Handler(BaseHTTPRequestHandler):
         except Refusal as refusal:
             self._refuse(refusal)
 
-    def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
-        """Plan faults: ``/sandbox/faults`` with a list of kinds; or switch ``/sandbox/limits``."""
+    def do_POST(self) -> None:
+        """Plan faults, given as a list of kinds; or switch the limits on and off."""
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"null")
         project = self.server.project
-        if self.path == "/sandbox/faults" and set(body) <= set(FAULT_KINDS):
+        if self.path == "/_sandbox/faults" and set(body) <= set(FAULT_KINDS):
             project.faults.extend(body)
             self._send(200, b"planned")
-        elif self.path == "/sandbox/limits":
+        elif self.path == "/_sandbox/limits":
             project.set_limits(are_on=bool(body))
             self._send(200, b"set")
         else:
