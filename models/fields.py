@@ -184,7 +184,10 @@ def _exact(whole_digits: int, decimals: int) -> BeforeValidator:
 AS_TEXT = PlainSerializer(plain, return_type=str)
 NUMBER_SCHEMA = WithJsonSchema(
     {
-        "anyOf": [{"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"}, {"type": "integer"}],
+        "anyOf": [
+            {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"},
+            {"type": "integer", "minimum": 0},
+        ],
         "description": 'An exact number as text, such as "0.08".',
     }
 )
