@@ -17,6 +17,7 @@ from connectors.file_formats import FileFormat, Readable, format_of, read_rows
 from models.settings import AwsAccess
 
 _NO_ACCESS = "Check bucket, prefix, region and the right to list and read them"
+PAGE_OBJECTS = 1_000
 _CHANGED = {"PreconditionFailed", "NoSuchKey", "404", "412"}
 
 
@@ -38,10 +39,10 @@ class S3Bucket:
         self.prefix = prefix
         self._client = aws_client("s3", access, source)
 
-    def objects(self, prefix: str | None = None) -> Iterator[StoredObject]:
+    def objects(self) -> Iterator[StoredObject]:
         """Yield every object, page by page; folder markers are none."""
         pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=self.prefix if prefix is None else prefix
+            Bucket=self.bucket, Prefix=self.prefix, PaginationConfig={"PageSize": PAGE_OBJECTS}
         )
         try:
             for page in pages:

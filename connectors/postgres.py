@@ -165,13 +165,13 @@ def _reading(table: PostgresTable) -> Iterator[Any]:
 def _connect(table: PostgresTable) -> Any:
     try:
         url = make_url(table.url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError):
         # The message of this error would repeat the address, and its password with it.
         raise SourceUnavailable(
             table.source,
             "its url is no database address",
             "Write postgresql://user:password@host/database",
-        ) from error.with_traceback(None)
+        ) from None
     options: dict[str, Any] = dict(url.query)
     return psycopg2.connect(
         host=url.host,

@@ -1,0 +1,297 @@
+"""A product's own database: late commits are not missed, and an idle pull adds nothing."""
+
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import select, text
+
+from assets.ingestion.bookkeeping import source_state
+from assets.ingestion.pulling import pull
+from connectors import postgres
+from connectors.deliveries import SourceUnavailable
+from models.settings import PostgresSource
+from models.tables import raw
+
+AS_OF = datetime(2026, 4, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def app(warehouse):
+    """The product's database: here a schema of the warehouse's own server."""
+    with warehouse.begin() as connection:
+        connection.execute(text("drop schema if exists app cascade"))
+        connection.execute(text("create schema app"))
+        connection.execute(
+            text(
+                "create table app.usage_events (id text, at timestamptz, tenant text, dim text,"
+                " amount numeric, info jsonb, updated_at timestamptz)"
+            )
+        )
+    yield warehouse
+    with warehouse.begin() as connection:
+        connection.execute(text("drop schema app cascade"))
+
+
+def add(app, *rows):
+    with app.begin() as connection:
+        insert(connection, *rows)
+
+
+def insert(connection, *rows):
+    for record_id, updated_at, amount in rows:
+        connection.execute(
+            text(
+                "insert into app.usage_events values (:id, '2026-03-01 12:00+02', 'acme', 'calls',"
+                " cast(:amount as numeric), '{\"n\": 1.10}', cast(:updated_at as timestamptz))"
+            ),
+            {"id": record_id, "amount": amount, "updated_at": updated_at},
+        )
+
+
+def source(app, **settings):
+    fields = {
+        "timestamp": "at",
+        "tenant_id": "tenant",
+        "dimension_id": "dim",
+        "value": "amount",
+        "metadata": "info",
+    }
+    settings = {
+        "table": "app.usage_events",
+        "cursor": "updated_at",
+        "key": "id",
+        "fields": fields,
+        "overlap": "10m",
+        **settings,
+    }
+    url = app.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return PostgresSource(name="app_db", type="postgres", url=url, **settings)
+
+
+def records(app):
+    table = raw.usage_records.c
+    with app.begin() as connection:
+        return list(connection.execute(select(table.record_id).order_by(table.record_id)).scalars())
+
+
+def test_rows_land_exactly(app):
+    add(app, ("a", "2026-03-02", "12345678901234567890.123456789"))
+    report = pull(source(app), app, AS_OF)
+    assert (report.delivered_count, report.complete_until) == (1, AS_OF)
+    with app.begin() as connection:
+        row = connection.execute(select(raw.usage_records)).one()
+        metadata = connection.execute(text("select metadata::text from raw.usage_records")).scalar()
+    assert row.value == Decimal("12345678901234567890.123456789")
+    assert row.occurred_at == datetime(2026, 3, 1, 10, tzinfo=UTC)
+    assert (row.record_id, metadata) == ("a", '{"n": 1.10}')
+
+
+def test_an_idle_pull_adds_nothing(app):
+    add(app, ("a", "2026-03-02 00:00", "1"), ("b", "2026-03-02 00:05", "2"))
+    pull(source(app), app, AS_OF)
+    before = source_state(app, "app_db")
+    for _ in range(3):
+        report = pull(source(app), app, AS_OF)
+        assert (report.delivery_count, report.delivered_count) == (0, 0)
+    assert source_state(app, "app_db") == before
+
+
+def test_only_what_is_new_comes_with_the_next_pull(app):
+    add(app, ("a", "2026-03-02 00:00", "1"))
+    pull(source(app), app, AS_OF)
+    add(app, ("b", "2026-03-02 00:00", "2"), ("c", "2026-03-02 00:01", "3"))
+    assert pull(source(app), app, AS_OF).delivered_count == 2
+    assert records(app) == ["a", "b", "c"]
+
+
+@contextmanager
+def other_session(app):
+    connection = app.engine.connect()
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def test_a_row_committed_late_with_an_older_cursor_is_not_missed(app):
+    add(app, ("a", "2026-03-02 00:00", "1"))
+    with other_session(app) as slow:
+        insert(slow, ("late", "2026-03-02 00:04", "4"))
+        add(app, ("b", "2026-03-02 00:09", "2"))
+        assert pull(source(app), app, AS_OF).delivered_count == 2
+        slow.commit()
+    assert pull(source(app), app, AS_OF).delivered_count == 1
+    assert records(app) == ["a", "b", "late"]
+    assert pull(source(app), app, AS_OF).delivered_count == 0
+
+
+def test_a_late_page_does_not_move_the_cursor_back(app):
+    add(app, ("a", "2026-03-02 00:10", "1"))
+    pull(source(app), app, AS_OF)
+    add(app, ("late", "2026-03-02 00:01", "1"))
+    pull(source(app), app, AS_OF)
+    add(app, ("b", "2026-03-02 00:20", "1"))
+    assert pull(source(app), app, AS_OF).delivered_count == 1
+    assert source_state(app, "app_db").cursor["high"] == "2026-03-02 00:20:00+00"
+    assert pull(source(app), app, AS_OF).delivered_count == 0
+
+
+def test_a_row_that_changes_in_the_overlap_comes_again(app):
+    add(app, ("a", "2026-03-02 00:00", "1"))
+    pull(source(app), app, AS_OF)
+    with app.begin() as connection:
+        connection.execute(
+            text("update app.usage_events set amount = 2, updated_at = updated_at + interval '1m'")
+        )
+    assert pull(source(app), app, AS_OF).delivered_count == 1
+    assert pull(source(app), app, AS_OF).delivered_count == 0
+
+
+def test_bad_rows_of_the_overlap_are_quarantined_once(app):
+    add(app, ("a", "2026-03-02 00:00", "NaN"), ("b", "2026-03-02 00:00", "1"))
+    assert pull(source(app), app, AS_OF).quarantined_by_reason == {"bad_value": 1}
+    assert pull(source(app), app, AS_OF).delivered_count == 0
+
+
+def test_pages_are_deliveries_and_an_interrupted_pull_goes_on(app, monkeypatch):
+    monkeypatch.setattr(postgres, "PAGE_ROWS", 10)
+    add(app, *[(f"r{n:02d}", f"2026-03-02 {n // 60:02d}:{n % 60:02d}", "1") for n in range(95)])
+    seen = []
+
+    def interrupt(name, _):
+        seen.append(name)
+        # The progress of the fourth page: it has not been committed yet.
+        if len(set(seen)) == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pull(source(app), app, AS_OF, progress=interrupt)
+    assert len(records(app)) == 30
+    assert source_state(app, "app_db").complete_until is None
+    report = pull(source(app), app, AS_OF)
+    assert (report.delivery_count, report.delivered_count) == (7, 65)
+    assert records(app) == [f"r{n:02d}" for n in range(95)]
+    assert pull(source(app), app, AS_OF).delivered_count == 0
+
+
+def test_a_wrong_clock_does_not_hide_the_rows_to_come(app):
+    add(app, ("future", "2999-01-01", "1"), ("a", "2026-03-02", "1"))
+    assert pull(source(app), app, AS_OF).delivered_count == 2
+    add(app, ("b", "now", "1"))
+    assert pull(source(app), app, AS_OF).delivered_count == 1
+    assert pull(source(app), app, AS_OF).delivered_count == 0
+    assert records(app) == ["a", "b", "future"]
+
+
+def test_rows_without_a_cursor_are_told(app):
+    add(app, ("a", "2026-03-02", "1"), ("lost", None, "1"))
+    with pytest.raises(SourceUnavailable, match="rows whose updated_at is null"):
+        pull(source(app), app, AS_OF)
+    assert records(app) == ["a"]
+    assert source_state(app, "app_db").complete_until is None
+
+
+def test_times_and_numbers_that_python_cannot_hold_are_quarantined_not_fatal(app):
+    with app.begin() as connection:
+        connection.execute(
+            text(
+                "insert into app.usage_events values"
+                " ('a', 'infinity', 'acme', 'calls', 1, null, '2026-03-02'),"
+                " ('b', '20260-01-01', 'acme', 'calls', 1, null, '2026-03-02'),"
+                " ('c', '0044-03-15 BC', 'acme', 'calls', 1, null, '2026-03-02'),"
+                " ('d', '2026-03-01', 'acme', 'calls', 'Infinity', null, 'infinity')"
+            )
+        )
+    report = pull(source(app), app, AS_OF)
+    assert report.quarantined_by_reason == {"bad_timestamp": 3, "bad_value": 1}
+    assert pull(source(app), app, AS_OF).delivered_count == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("bigint", ["1", "2", "3"]),
+        ("numeric", ["1", "1.5", "20"]),
+        ("date", ["2026-03-01", "2026-03-01", "2026-03-02"]),
+        ("timestamp", ["2026-03-01 00:00", "2026-03-01 00:01", "2026-03-01 00:02"]),
+    ],
+)
+def test_cursors_of_other_types(app, column, values):
+    with app.begin() as connection:
+        connection.execute(text("alter table app.usage_events drop column updated_at"))
+        connection.execute(text(f"alter table app.usage_events add column updated_at {column}"))
+    for number, value in enumerate(values):
+        with app.begin() as connection:
+            connection.execute(
+                text(
+                    f"insert into app.usage_events values ('r{number}', '2026-03-01', 'acme',"
+                    f" 'calls', 1, null, '{value}')"
+                )
+            )
+        assert pull(source(app, timezone="Europe/Berlin"), app, AS_OF).delivered_count == 1
+        assert pull(source(app, timezone="Europe/Berlin"), app, AS_OF).delivered_count == 0
+    assert records(app) == ["r0", "r1", "r2"]
+
+
+def test_a_query_is_read_like_a_table(app):
+    add(app, ("a", "2026-03-02", "1"), ("b", "2026-03-02", "2"))
+    query = "select * from app.usage_events where id like '%b' -- only these;"
+    assert pull(source(app, table=None, query=query), app, AS_OF).delivered_count == 1
+    assert pull(source(app, table=None, query=query), app, AS_OF).delivered_count == 0
+    assert records(app) == ["b"]
+
+
+def test_rows_without_a_key_are_known_by_their_content(app):
+    add(app, ("a", "2026-03-02", "1"), ("b", "2026-03-02", "1"))
+    fields = {
+        "id": "no_such_column",
+        "timestamp": "at",
+        "tenant_id": "tenant",
+        "dimension_id": "dim",
+        "value": "amount",
+    }
+    keyless = source(app, key=None, fields=fields)
+    assert pull(keyless, app, AS_OF).delivered_count == 2
+    assert pull(keyless, app, AS_OF).delivered_count == 0
+
+
+def test_the_source_is_never_written_to(app):
+    add(app, ("a", "2026-03-02", "1"))
+    query = "with gone as (delete from app.usage_events returning *) select * from gone"
+    with pytest.raises(SourceUnavailable):
+        pull(source(app, table=None, query=query), app, AS_OF)
+    with app.begin() as connection:
+        connection.execute(
+            text(
+                "create function app.sneaky() returns setof app.usage_events language sql as"
+                " 'delete from app.usage_events returning *'"
+            )
+        )
+    sneaky = source(app, table=None, query="select * from app.sneaky()")
+    with pytest.raises(SourceUnavailable, match="read-only transaction"):
+        pull(sneaky, app, AS_OF)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"table": "app.nothing"}, "does not exist"),
+        ({"cursor": "nothing"}, "does not exist"),
+        ({"cursor": "tenant"}, "neither a time nor a number"),
+        ({"table": None, "query": "selec 1"}, "syntax error"),
+        ({"url": "postgresql://u:s3cret@127.0.0.1:1/app"}, "refused"),
+        ({"url": "postgresql://u:s3cret@127.0.0.1:notaport/app"}, "no database address"),
+    ],
+)
+def test_what_is_wrong_with_a_source_is_told_without_its_password(app, settings, message):
+    url = settings.pop("url", None)
+    wrong = source(app, **settings)
+    if url:
+        wrong = PostgresSource(**{**wrong.model_dump(exclude={"url"}), "overlap": "1m", "url": url})
+    with pytest.raises(SourceUnavailable, match=message) as failure:
+        pull(wrong, app, AS_OF)
+    assert "s3cret" not in str(failure.value)
+    assert failure.value.remedy
+    assert "s3cret" not in repr(postgres.PostgresTable("x", url or "", table="t"))
