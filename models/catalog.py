@@ -94,7 +94,11 @@ def _documents(directory: Path, problems: list[Problem]) -> list[Document]:
         message = f"there is no folder {directory}; meterhouse init DIR writes one to begin with"
         problems.append(Problem(folder, None, "", message))
         return []
-    files = sorted(path for path in directory.rglob("*") if path.suffix.lower() in SUFFIXES)
+    files = sorted(
+        path
+        for path in directory.rglob("*")
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )
     if not files:
         problems.append(Problem(folder, None, "", f"there are no .yml files in {directory}"))
     return [read_yaml(file, f"{folder}/{file.relative_to(directory)}") for file in files]

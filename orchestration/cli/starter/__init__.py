@@ -1,0 +1,1 @@
+"""The files that ``meterhouse init`` writes, as templates."""
