@@ -18,6 +18,7 @@ from models.exact_json import write_json
 
 # About a mebibyte of text per chunk: large enough that the round trips cost nothing.
 CHUNK_CHARACTERS = 1 << 20
+READ_BYTES = 1 << 16
 # The word that stands for null. No delivered text can be equal to it, as nobody can know it.
 _NULL = f"null-{secrets.token_hex(16)}"
 
@@ -42,10 +43,10 @@ def copy_rows(
     statement = sql.SQL(
         "copy {} ({}) from stdin (format csv, encoding 'UTF8', null {}, force_null ({}))"
     ).format(sql.Identifier(*table.fullname.split(".")), names, sql.Literal(_NULL), names)
-    raw_connection = connection.connection
+    cursor: Any = connection.connection.cursor()
     try:
-        with raw_connection.cursor() as cursor:
-            cursor.copy_expert(statement, stream, 1 << 16)
+        with cursor:
+            cursor.copy_expert(statement, stream, READ_BYTES)
     except psycopg2.Error as error:
         # What broke while the rows were produced is the cause; Postgres only saw the stream end.
         if stream.failure is not None:

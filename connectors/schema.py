@@ -7,12 +7,12 @@ that may read the marts.
 import hashlib
 import logging
 
-from sqlalchemy import Connection, Engine, MetaData, Table, inspect, text
-from sqlalchemy.dialects.postgresql import dialect
+from sqlalchemy import Connection, Engine, Inspector, MetaData, Table, inspect, text
+from sqlalchemy.dialects import registry
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable
 
-from connectors.warehouse import WarehouseUnavailable, connected
+from connectors.database import WarehouseUnavailable, connected
 from models.tables import billing, catalog, ops, raw
 
 logger = logging.getLogger(__name__)
@@ -102,9 +102,10 @@ def schema_fingerprint() -> str:
     parts: list[str] = [*SCHEMAS, REFUSE_CHANGE, GUARD_DELIVERIES, GUARD]
     parts += [*READER_STATEMENTS, *READER_SETTINGS, *VIEWS]
     parts += [table.fullname for table in APPEND_ONLY]
+    postgres = registry.load("postgresql")()
     for metadata in OWN_SCHEMAS.values():
         for table in metadata.sorted_tables:
-            parts.append(str(CreateTable(table).compile(dialect=dialect())))
+            parts.append(str(CreateTable(table).compile(dialect=postgres)))
             parts.append(table.comment or "")
     digest = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
     return f"Meterhouse schema {digest[:16]}"
@@ -144,7 +145,7 @@ def _create_tables(connection: Connection) -> None:
         connection.execute(text(f"create or replace view billing.{name} as {select}"))
 
 
-def _missing_columns(inspector: object, table: Table) -> list[str]:
+def _missing_columns(inspector: Inspector, table: Table) -> list[str]:
     present = {column["name"] for column in inspector.get_columns(table.name, schema=table.schema)}
     return [column.name for column in table.columns if column.name not in present]
 
@@ -158,13 +159,12 @@ def _create_guards(connection: Connection) -> None:
 
 
 def _prepare_reader(connection: Connection) -> None:
-    exists = connection.execute(
-        text("select exists (select 1 from pg_roles where rolname = :name)"), {"name": READER}
-    ).scalar()
-    if not exists and not _tolerant(connection, f"create role {READER} nologin"):
+    if not _has_reader(connection):
+        _tolerant(connection, f"create role {READER} nologin")
+    if not _has_reader(connection):
         logger.warning(
             "The role %s could not be created, as our user may not create roles; BI tools need "
-            "another role with: grant usage on schema marts, and select on its tables.",
+            "another role with: grant usage on schema marts, and select on its tables",
             READER,
         )
         return
@@ -173,6 +173,11 @@ def _prepare_reader(connection: Connection) -> None:
     database = connection.execute(text("select quote_ident(current_database())")).scalar()
     for setting in READER_SETTINGS:
         _tolerant(connection, f"alter role {READER} in database {database} set {setting}")
+
+
+def _has_reader(connection: Connection) -> bool:
+    query = text("select exists (select 1 from pg_roles where rolname = :name)")
+    return bool(connection.execute(query, {"name": READER}).scalar())
 
 
 def _set_owner_to_utc(connection: Connection) -> None:
