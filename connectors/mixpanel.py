@@ -91,6 +91,7 @@ def _client(project: MixpanelProject) -> httpx.Client:
     return httpx.Client(
         base_url=project.base_url or HOSTS[project.region],
         auth=(project.username, project.secret),
+        headers={"Accept-Encoding": "gzip"},
         timeout=_TIMEOUT,
     )
 
