@@ -209,6 +209,7 @@ draws as (
     select
         waterfall.invoice_id,
         waterfall.credit_id,
+        waterfall.grant_rank as position,
         waterfall.period_start,
         waterfall.period_end,
         waterfall.need_after - waterfall.need_before as amount,
@@ -230,6 +231,7 @@ draws as (
     select
         invoice_id,
         'carried' as credit_id,
+        0 as position,
         period_start,
         period_end,
         -amount as amount,
@@ -244,6 +246,7 @@ select
     (invoice_id || '/credit/' || credit_id)::text as invoice_line_id,
     invoice_id::text as invoice_id,
     'credit'::text as kind,
+    position::integer as position,
     credit_id::text as reference_id,
     period_start::date as period_start,
     period_end::date as period_end,

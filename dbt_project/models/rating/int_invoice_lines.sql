@@ -107,7 +107,7 @@ lines as (
         invoice_id,
         kind,
         4 as section,
-        0 as position,
+        position,
         null as charge_id,
         null as dimension_id,
         reference_id,
