@@ -67,7 +67,8 @@ class StripeService:
 
     def _answer(self, request: Request) -> Answer:
         if not TEST_KEY.fullmatch(request.authorization):
-            raise ApiError(401, "Invalid API Key provided", is_executed=False)
+            shown = request.authorization[-4:]
+            raise ApiError(401, f"Invalid API Key provided: *****{shown}", is_executed=False)
         route = route_of(request.method, request.path)
         endpoint = f"{request.method} {route.template}"
         with self._in_flight_lock:

@@ -1,0 +1,239 @@
+"""The outbox: what is to exist in Stripe exactly once, and what became of it.
+
+A row is committed before the first call, so that whoever comes after a crash knows that a call may
+have been made, since when, and with which keys.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from assets.delivery.stripe_lines import BillLine
+from connectors.stripe_records import StripeInvoice
+from models.money import from_minor
+from models.tables import billing, catalog
+
+# Stripe forgets a key after a day at the earliest; an hour is left for the clocks.
+KEY_LIFETIME = timedelta(hours=23)
+KEY_NAME_CHARACTERS = 200
+
+
+class PostingError(Exception):
+    """An invoice that cannot be posted as it stands; the message says what has to be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """A finalised invoice with its lines, and whom it goes to."""
+
+    invoice: Row
+    customer: Row
+    lines: list[BillLine]
+
+    @property
+    def invoice_id(self) -> str:
+        """Our id."""
+        return str(self.invoice.invoice_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One go at posting: ``is_first`` if no call can have been made before."""
+
+    invoice_id: str
+    number: int
+    is_first: bool
+    first_tried_at: datetime
+    stripe_invoice_id: str | None
+    is_posted: bool
+
+    def key(self, step: str) -> str:
+        """Return the idempotency key of a step, at most 255 ASCII characters."""
+        return idempotency_key(self.invoice_id, step, self.number)
+
+
+def idempotency_key(name: str, step: str, attempt: int) -> str:
+    """Return the same key for the same step of the same attempt, always."""
+    if len(name) > KEY_NAME_CHARACTERS or not name.isascii():
+        name = hashlib.sha256(name.encode()).hexdigest()
+    return f"{name}:{step}:{attempt}"
+
+
+def begin_attempt(connection: Connection, invoice_id: str, now: datetime) -> Attempt:
+    """Take up an invoice: refuse what may not be posted, and note the attempt.
+
+    While the outcome of earlier calls is unknown, their keys are used again: such a call may still
+    be executed. New keys are taken once Stripe has answered with an error, which it would only
+    repeat, and when it may have forgotten the old ones.
+    """
+    row = outbox_row(connection, invoice_id, now)
+    is_first = row.first_tried_at is None
+    is_answered = row.last_http_status is not None or row.state == "failed"
+    is_old = not is_first and now - row.key_since > KEY_LIFETIME
+    takes_new_keys = not is_first and (is_answered or is_old)
+    attempt = Attempt(
+        invoice_id=invoice_id,
+        number=row.attempt + 1 if takes_new_keys else row.attempt,
+        is_first=is_first,
+        first_tried_at=now if is_first else row.first_tried_at,
+        stripe_invoice_id=row.stripe_invoice_id,
+        is_posted=row.state == "posted",
+    )
+    if not attempt.is_posted:
+        note(
+            connection,
+            invoice_id,
+            now,
+            state="sending",
+            attempt=attempt.number,
+            first_tried_at=attempt.first_tried_at,
+            key_since=now if is_first or takes_new_keys else row.key_since,
+            last_http_status=None,
+        )
+    return attempt
+
+
+def outbox_row(connection: Connection, invoice_id: str, now: datetime) -> Row:
+    """Return the locked row of an approved invoice, new where approval made none."""
+    events, table = billing.invoice_events, billing.outbox
+    happened: set[str] = set(
+        connection.execute(
+            select(events.c.event).where(events.c.invoice_id == invoice_id)
+        ).scalars()
+    )
+    if "approved" not in happened:
+        raise PostingError(f"invoice {invoice_id} is not approved; meterhouse approve does that")
+    if "voided" in happened:
+        raise PostingError(f"invoice {invoice_id} is void and will not be posted")
+    connection.execute(
+        insert(table)
+        .values(invoice_id=invoice_id, state="pending", attempt=0, updated_at=now)
+        .on_conflict_do_nothing()
+    )
+    return connection.execute(
+        select(table).where(table.c.invoice_id == invoice_id).with_for_update()
+    ).one()
+
+
+def note(connection: Connection, invoice_id: str, now: datetime, **values: object) -> None:
+    """Write down what happened to a row of the outbox."""
+    table = billing.outbox
+    connection.execute(
+        update(table).where(table.c.invoice_id == invoice_id).values(updated_at=now, **values)
+    )
+
+
+def note_posted(connection: Connection, bill: Bill, posted: StripeInvoice, now: datetime) -> None:
+    """Write down that an invoice exists in Stripe, with its event, in the caller's transaction."""
+    note(
+        connection,
+        bill.invoice_id,
+        now,
+        state="posted",
+        stripe_invoice_id=posted.stripe_invoice_id,
+        last_error=None,
+    )
+    connection.execute(
+        insert(billing.invoice_events)
+        .values(
+            invoice_id=bill.invoice_id,
+            event="posted",
+            actor="post",
+            happened_at=now,
+            details={"stripe_invoice_id": posted.stripe_invoice_id},
+        )
+        .on_conflict_do_nothing()
+    )
+    note_status(connection, bill.invoice_id, posted, now)
+
+
+def note_status(
+    connection: Connection, invoice_id: str, found: StripeInvoice, now: datetime
+) -> bool:
+    """Write down what Stripe says of an invoice; return whether that is news.
+
+    Amounts become the currency's major unit.
+    """
+    table = billing.stripe_invoices
+    values: Mapping[str, Any] = {
+        "invoice_id": invoice_id,
+        "status": found.status,
+        "currency": found.currency,
+        "total": from_minor(found.total, found.currency),
+        "amount_due": from_minor(found.amount_due, found.currency),
+        "amount_paid": from_minor(found.amount_paid, found.currency),
+        "amount_remaining": from_minor(found.amount_remaining, found.currency),
+        "attempt_count": found.attempt_count,
+        "hosted_invoice_url": found.hosted_invoice_url,
+    }
+    known = connection.execute(
+        select(table).where(table.c.stripe_invoice_id == found.stripe_invoice_id).with_for_update()
+    ).one_or_none()
+    connection.execute(
+        insert(table)
+        .values(stripe_invoice_id=found.stripe_invoice_id, synced_at=now, **values)
+        .on_conflict_do_update(
+            index_elements=["stripe_invoice_id"], set_={**values, "synced_at": now}
+        )
+    )
+    return known is None or any(known._mapping[name] != values[name] for name in values)
+
+
+def read_bill(connection: Connection, invoice_id: str) -> Bill:
+    """Return a finalised invoice as it is to be posted."""
+    table = billing.invoices
+    invoice = connection.execute(
+        select(table).where(table.c.invoice_id == invoice_id)
+    ).one_or_none()
+    if invoice is None:
+        raise PostingError(f"there is no finalised invoice {invoice_id}")
+    return Bill(
+        invoice, read_customer(connection, invoice.customer_id), read_lines(connection, invoice_id)
+    )
+
+
+def read_customer(connection: Connection, customer_id: str) -> Row:
+    """Return a customer by the latest catalog that names it: an address may have been mended."""
+    customers, versions = catalog.customers, catalog.versions
+    found = connection.execute(
+        select(customers)
+        .join(versions, versions.c.catalog_version == customers.c.catalog_version)
+        .where(customers.c.customer_id == customer_id)
+        .order_by(versions.c.version_number.desc())
+        .limit(1)
+    ).one_or_none()
+    if found is None:
+        raise PostingError(f"no catalog names the customer {customer_id}")
+    return found
+
+
+def read_lines(connection: Connection, invoice_id: str) -> list[BillLine]:
+    """Return the lines of an invoice in order."""
+    lines, dimensions = billing.invoice_lines, catalog.dimensions
+    rows = connection.execute(
+        select(lines, dimensions.c.unit)
+        .outerjoin(
+            dimensions,
+            (dimensions.c.dimension_id == lines.c.dimension_id)
+            & (dimensions.c.catalog_version == lines.c.catalog_version),
+        )
+        .where(lines.c.invoice_id == invoice_id)
+        .order_by(lines.c.line_number)
+    )
+    names = BillLine.__slots__
+    return [BillLine(**{name: getattr(row, name) for name in names}) for row in rows]
+
+
+def first_tried_for_customer(connection: Connection, customer_id: str) -> datetime | None:
+    """Return when an invoice of a customer was first taken up: the customer may exist since."""
+    found: datetime | None = connection.execute(
+        select(func.min(billing.outbox.c.first_tried_at))
+        .join(billing.invoices, billing.invoices.c.invoice_id == billing.outbox.c.invoice_id)
+        .where(billing.invoices.c.customer_id == customer_id)
+    ).scalar()
+    return found
