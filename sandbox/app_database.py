@@ -54,13 +54,13 @@ def seed_app_database(server_url: str, directory: Path, database: str = DATABASE
 
 def _create_database(server: URL, database: str) -> None:
     # Another process may create it in the same moment.
-    with suppress(psycopg2.errors.UniqueViolation, psycopg2.errors.DuplicateDatabase):
-        with closing(_connected(server)) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute("select 1 from pg_database where datname = %s", [database])
-                if cursor.fetchone() is None:
-                    cursor.execute(sql.SQL("create database {}").format(sql.Identifier(database)))
+    taken = (psycopg2.errors.UniqueViolation, psycopg2.errors.DuplicateDatabase)
+    with suppress(*taken), closing(_connected(server)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("select 1 from pg_database where datname = %s", [database])
+            if cursor.fetchone() is None:
+                cursor.execute(sql.SQL("create database {}").format(sql.Identifier(database)))
 
 
 def _connected(url: URL) -> "psycopg2.extensions.connection":

@@ -14,12 +14,12 @@ from typing import Any
 
 from moto.backends import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.core.exceptions import JsonRESTError
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
     create_backend_app,
 )
+from moto.sts.exceptions import STSClientError
 from werkzeug.serving import make_server
 
 from sandbox.cost_explorer import AnsweredRequests, Bill
@@ -118,7 +118,7 @@ class AwsServer:
 
         def assume(**asked: Any) -> Any:
             if (asked["role_arn"], asked["external_id"]) != (self.role.arn, self.role.external_id):
-                raise JsonRESTError("AccessDenied", f"not authorized to assume {asked['role_arn']}")
+                raise STSClientError("AccessDenied", f"not authorized: {asked['role_arn']}")
             return assume_role(**asked)
 
         return assume

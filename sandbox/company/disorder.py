@@ -88,7 +88,7 @@ class Disorder:
         copies = Counter(record.record_id for record in records)
         corrected = {record.corrects for record in records}
         for number in range(CONFLICTS if self._has_corrections else 0):
-            position = 5 + number * 11
+            position = (number + 1) * len(delivery_days) // (CONFLICTS + 2)
             record = next(
                 record
                 for record in by_day[delivery_days[position]]
