@@ -5,6 +5,7 @@ An entry that is wrong in another way still has its references checked, and may 
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import date
 from typing import Any
 
 from models.problems import Problem, did_you_mean
@@ -88,7 +89,7 @@ class References:
         self, place: Place, kind: str, known: Iterable[str], given: Any
     ) -> Iterator[Problem]:
         # What is not even a name is told where the entry itself is read.
-        if not isinstance(given, str | int) or isinstance(given, bool):
+        if not isinstance(given, str | int | date) or isinstance(given, bool):
             return
         known = set(known)
         if str(given) not in known and str(given) not in self._possible:
