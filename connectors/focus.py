@@ -17,7 +17,7 @@ from models.exact_json import read_json
 # AWS Data Exports: data and metadata side by side. Exports that keep every refresh put each into
 # a folder of its own below the period.
 _MANIFEST = re.compile(
-    r"(?P<root>.*?)/?metadata/(?P<period>BILLING_PERIOD=\d{4}-\d{2})/(?P<refresh>.*/)?"
+    r"(?P<root>(?:.*/)?)metadata/(?P<period>BILLING_PERIOD=\d{4}-\d{2})/(?P<refresh>.*/)?"
     r"[^/]*Manifest\.json"
 )
 
@@ -56,7 +56,7 @@ def _latest_manifests(stored: list[StoredObject]) -> dict[str, StoredObject]:
     for file in stored:
         match = _MANIFEST.fullmatch(file.name)
         if match:
-            name = f"{match['root']}/{match['period']}".lstrip("/")
+            name = f"{match['root']}{match['period']}"
             known = latest.get(name)
             if known is None or (known.modified_at, known.name) < (file.modified_at, file.name):
                 latest[name] = file
@@ -81,20 +81,27 @@ def _files_of(
     listed = content.get("dataFiles")
     match = _MANIFEST.fullmatch(manifest.name)
     if listed is None and match:
-        folder = f"{match['root']}/data/{match['period']}/{match['refresh'] or ''}".lstrip("/")
-        return [file for file in stored if file.name.startswith(folder) and format_of(file.name)]
+        folder = f"{match['root']}data/{match['period']}/{match['refresh'] or ''}"
+        found = [file for file in stored if file.name.startswith(folder) and format_of(file.name)]
+        if not found:
+            raise _lacking(store, manifest, f"files in {folder}")
+        return found
     by_place = {_place(file.name): file for file in stored}
     files = []
     for name in listed or []:
         file = by_place.get(_place(str(name)))
         if file is None:
-            raise DeliveryFailed(
-                store.source,
-                f"{manifest.name} lists {name}, which is not there",
-                "The export may be under way; the next pull tries again",
-            )
+            raise _lacking(store, manifest, str(name))
         files.append(file)
     return files
+
+
+def _lacking(store: Store, manifest: StoredObject, what: str) -> DeliveryFailed:
+    return DeliveryFailed(
+        store.source,
+        f"{manifest.name} stands for {what}, which is not there",
+        "The export may be under way; the next pull tries again",
+    )
 
 
 def _place(name: str) -> str:
