@@ -93,6 +93,11 @@ def read_event_value(given: Any) -> str | dict[str, str]:
     return {"const": words} if words.lstrip("-").replace(".", "", 1).isdigit() else words
 
 
+def read_prefix(given: Any) -> str:
+    """Return the beginning of the names of a bucket's objects; an empty one means all."""
+    return "" if given == "" else read_words(given)
+
+
 TEXT = WithJsonSchema({"type": "string"})
 Secret = Annotated[SecretStr, BeforeValidator(read_secret), TEXT]
 PostgresUrl = Annotated[SecretStr, BeforeValidator(read_postgres_url), TEXT]
@@ -107,3 +112,4 @@ FieldPath = Annotated[
 EventValue = Annotated[Any, BeforeValidator(read_event_value)]
 RoleArn = Annotated[str, BeforeValidator(read_role_arn), TEXT]
 ExternalId = Annotated[str, BeforeValidator(read_external_id), TEXT]
+Prefix = Annotated[str, BeforeValidator(read_prefix), TEXT]

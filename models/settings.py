@@ -16,6 +16,7 @@ from models.setting_fields import (
     FieldPath,
     HttpUrl,
     PostgresUrl,
+    Prefix,
     RoleArn,
     Secret,
     SecretHttpUrl,
@@ -105,7 +106,7 @@ class S3Source(UsageSource, AwsAccess):
 
     type: Literal["s3"]
     bucket: Words
-    prefix: Words = ""
+    prefix: Prefix = ""
     format: FileFormat | None = None
 
 
@@ -187,7 +188,7 @@ class FocusSource(CostSource, AwsAccess):
 
     type: Literal["focus"]
     bucket: Words | None = None
-    prefix: Words = ""
+    prefix: Prefix = ""
     path: Words | None = None
     format: Literal["csv", "parquet"] | None = None
     # None: where manifests lie beside the files, they say which files are complete.

@@ -167,7 +167,8 @@ class _Builder:
         if any(node is other for other in self._open) or len(path) > MAX_DEPTH:
             return self._refuse(path, "contains itself, or is nested too deeply")
         if self._node_count > MAX_NODES:
-            return None
+            is_first = self._node_count == MAX_NODES + 1
+            return self._refuse(path, "is too much for one file") if is_first else None
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         self._open.append(node)

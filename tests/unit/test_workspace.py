@@ -176,6 +176,13 @@ source: []
     ]
 
 
+def test_a_prefix_may_be_empty(tmp_path: Path) -> None:
+    text = 'sources: [{name: a, type: s3, bucket: b, prefix: "${PREFIX:-}"}]'
+    [source] = load(tmp_path, text).settings.sources
+    assert isinstance(source, S3Source)
+    assert source.prefix == ""
+
+
 def test_two_sources_may_not_share_a_name(tmp_path: Path) -> None:
     text = "sources:\n  - {name: a, type: file, path: x}\n  - {name: a, type: file, path: y}\n"
     assert problems_of(tmp_path, text) == [

@@ -90,6 +90,11 @@ def test_aliases_that_multiply_come_to_an_end() -> None:
     assert parse_yaml("\n".join(lines), "a.yml").problems == []
 
 
+def test_a_file_that_is_too_much_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.yaml_files.MAX_NODES", 3)
+    assert problems_in("a: [1, 2, 3]\nb: 4") == ["a.yml:1: a[1]: is too much for one file"]
+
+
 @pytest.mark.parametrize("text", ["", "\n", "# only a comment\n", "---\n", "null\n"])
 def test_an_empty_file_holds_nothing(text: str) -> None:
     document = parse_yaml(text, "a.yml")
