@@ -1,0 +1,316 @@
+"""Commands about invoices: list, explain, approve, post, void, recompute."""
+
+from datetime import UTC, datetime
+from getpass import getuser
+from typing import Annotated, Any
+
+import click
+import typer
+
+from orchestration.cli.pipeline import build_if_stale, require_success
+from orchestration.cli.session import Session, session_of
+from orchestration.failures import ActionNeeded
+
+References = Annotated[
+    list[str] | None, typer.Argument(metavar="INVOICE...", help="Ids or numbers of invoices.")
+]
+Reference = Annotated[str, typer.Argument(metavar="INVOICE", help="Id or number of an invoice.")]
+
+INVOICES = """
+    select
+        invoice_id, invoice_number, customer_id, contract_id, period_start, period_end, status,
+        total, currency, stripe_invoice_id
+    from marts.fct_invoices
+    where (cast(:status as text) is null or status = :status)
+    order by period_start, customer_id, contract_id
+"""
+
+
+def invoices(
+    context: typer.Context,
+    status: Annotated[
+        str | None,
+        typer.Option(
+            help="Only those in a status: draft, finalised, approved, posted, open, paid."
+        ),
+    ] = None,
+) -> None:
+    """List invoices, drafts included, with their status and total."""
+    from orchestration.cli.summaries import rows
+
+    session = session_of(context)
+    require_marts(session)
+    found = rows(session.warehouse, INVOICES, status=status)
+    session.printer.json(found)
+    session.printer.table(
+        ["Invoice", "Number", "Customer", "From", "To", "Status", "Total", ""],
+        [
+            [
+                row["invoice_id"],
+                row["invoice_number"],
+                row["customer_id"],
+                row["period_start"],
+                row["period_end"],
+                row["status"],
+                row["total"],
+                row["currency"],
+            ]
+            for row in found
+        ],
+    )
+    if not found:
+        session.printer.line("There is no such invoice yet; `meterhouse run` drafts them.")
+
+
+def explain(
+    context: typer.Context,
+    reference: Annotated[
+        str, typer.Argument(metavar="INVOICE_OR_LINE", help="Id or number of an invoice or line.")
+    ],
+    records: Annotated[
+        int, typer.Option(help="How many source records of a usage line to show.", min=0)
+    ] = 20,
+) -> None:
+    """Show how an invoice or a line came about, down to the source records."""
+    from assets.invoicing.explanation import explain as explanation_of
+
+    session = session_of(context)
+    require_marts(session)
+    explanation = explanation_of(session.warehouse, reference)
+    chosen = [line for line in explanation.lines if line.invoice_line_id == reference]
+    if chosen:
+        explain_line(session, explanation, chosen[0], records)
+    else:
+        explain_invoice(session, explanation)
+
+
+def explain_invoice(session: Session, explanation: Any) -> None:
+    """Print an invoice with its lines."""
+    invoice, printer = explanation.invoice, session.printer
+    printer.json(
+        {
+            "invoice": dict(invoice._mapping),
+            "lines": [
+                {**dict(line._mapping), "explanation": explanation.notes(line)}
+                for line in explanation.lines
+            ],
+        }
+    )
+    number = invoice.invoice_number or "draft"
+    printer.line(
+        f"{number}: {invoice.customer_id}, {invoice.period_start} to {invoice.period_end} "
+        f"(exclusive), {invoice.status}, {invoice.total} {invoice.currency}"
+    )
+    printer.table(
+        ["No.", "Kind", "Description", "Quantity", "Exact", "Amount", "Line"],
+        [
+            [
+                line.line_number,
+                line.kind,
+                line.description,
+                line.quantity,
+                line.exact_amount,
+                line.amount,
+                line.invoice_line_id,
+            ]
+            for line in explanation.lines
+        ],
+    )
+    printer.line("`meterhouse explain LINE` shows how a line came about.")
+
+
+def explain_line(session: Session, explanation: Any, line: Any, limit: int) -> None:
+    """Print a line: its notes, and the records it is made of."""
+    from itertools import islice
+
+    from assets.invoicing.explanation import usage_records
+
+    printer = session.printer
+    with session.warehouse.begin() as connection:
+        records = [
+            dict(row._mapping)
+            for row in islice(usage_records(connection, line.invoice_line_id), limit)
+        ]
+    notes = explanation.notes(line)
+    printer.json({**dict(line._mapping), "explanation": notes, "records": records})
+    printer.line(f"{line.description}: {line.amount} {line.currency} (exactly {line.exact_amount})")
+    printer.table(["Note", "Value"], [[name, value] for name, value in flattened(notes)])
+    if records:
+        printer.table(
+            ["Source", "Record", "Tenant", "When", "Value", "Delivered in", "Row"],
+            [
+                [
+                    record["source"],
+                    record["record_id"],
+                    record["tenant_id"],
+                    record["occurred_at"],
+                    record["value"],
+                    record["object"],
+                    record["row_number"],
+                ]
+                for record in records
+            ],
+            title=f"Source records (the first {limit}; --records N shows more)",
+        )
+
+
+def flattened(notes: Any, path: str = "") -> list[tuple[str, Any]]:
+    """Return nested notes as paths and values."""
+    if isinstance(notes, dict):
+        return [
+            pair
+            for name, value in notes.items()
+            for pair in flattened(value, f"{path}.{name}" if path else str(name))
+        ]
+    if isinstance(notes, list):
+        return [
+            pair
+            for number, value in enumerate(notes, start=1)
+            for pair in flattened(value, f"{path}[{number}]")
+        ]
+    return [(path, notes)]
+
+
+def approve(
+    context: typer.Context,
+    references: References = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Approve all finalised invoices that wait.")
+    ] = False,
+) -> None:
+    """Approve finalised invoices; approved ones are posted to Stripe."""
+    from assets.keys import INVOICE_EVENTS
+
+    if bool(references) == everything:
+        raise click.UsageError("name invoices, or say --all")
+    session = session_of(context)
+    config = {"invoices": references or [], "everything": everything, "actor": getuser()}
+    with session.jobs() as jobs:
+        outcome = jobs.run("approve", run_config={"ops": {"approve_invoices": {"config": config}}})
+    require_success(outcome)
+    approved = (outcome.materialised(INVOICE_EVENTS) or {}).get("approved", [])
+    session.printer.json({"approved": approved})
+    session.printer.line(f"Approved {len(approved)} invoices.")
+    if approved:
+        session.printer.line("Next: meterhouse post, or leave it to the sensor of meterhouse ui.")
+
+
+def post(context: typer.Context, references: References = None) -> None:
+    """Post approved invoices to Stripe, each exactly once; all that wait, if none is named."""
+    session = session_of(context)
+    require_stripe(session)
+    waiting = postings(session, references)
+    if not waiting:
+        session.printer.json({"posted": []})
+        session.printer.line("No approved invoice waits to be posted.")
+        return
+    with session.jobs() as jobs:
+        outcome = jobs.run("post_invoice", run_config=posting_config(waiting))
+        require_success(outcome)
+        build_if_stale(session, jobs, {})
+    session.printer.json({"posted": waiting})
+    session.printer.line(f"Posted {len(waiting)} invoices.")
+
+
+def postings(session: Session, references: list[str] | None) -> list[str]:
+    """Return the ids of the invoices to post."""
+    from assets.delivery.posting import pending_postings
+
+    if not references:
+        return [posting.invoice_id for posting in pending_postings(session.warehouse)]
+    return [invoice_id_of(session, reference) for reference in references]
+
+
+def invoice_id_of(session: Session, reference: str) -> str:
+    """Return the id of a finalised invoice named by id or number."""
+    from assets.invoicing.approval import invoice_state
+
+    with session.warehouse.begin() as connection:
+        return invoice_state(connection, reference).invoice_id
+
+
+def posting_config(invoice_ids: list[str]) -> dict[str, Any]:
+    """Return the configuration of a run that posts invoices."""
+    from orchestration.sensors import posting_config as config
+
+    return config(invoice_ids)
+
+
+def void(
+    context: typer.Context,
+    reference: Reference,
+    is_certain: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Void a finalised invoice, in Stripe too; its period stays closed."""
+    from assets.delivery.voiding import void_invoice
+    from orchestration.definitions import stripe_account
+
+    session = session_of(context)
+    invoice_id = invoice_id_of(session, reference)
+    if not is_certain and not click.confirm(f"Void {invoice_id}? This cannot be undone", err=True):
+        raise click.Abort
+    stripe = stripe_account(session.workspace)
+    ended = void_invoice(
+        session.warehouse, stripe, invoice_id, actor=getuser(), now=datetime.now(UTC)
+    )
+    with session.jobs() as jobs:
+        build_if_stale(session, jobs, {})
+    session.printer.json({"invoice_id": invoice_id, "stripe_invoice_id": ended})
+    session.printer.line(f"Voided {invoice_id}{f', {ended} in Stripe' if ended else ''}.")
+
+
+def recompute(context: typer.Context, reference: Reference) -> None:
+    """Rate a finalised invoice again from the journal as it stood, and compare."""
+    from assets.invoicing.recompute import (
+        SELECTION,
+        TARGET,
+        compare_recomputation,
+        prepare_recomputation,
+    )
+    from connectors.dbt import run_project
+
+    session = session_of(context)
+    invoice_id = prepare_recomputation(session.warehouse, reference)
+    failed = []
+    with session.printer.waiting(f"Rating {invoice_id} again"):
+        target = session.workspace.state_directory / "dbt-recompute"
+        for result in run_project(["run", "--select", *SELECTION], target, TARGET):
+            if not result.is_successful and result.status != "skipped":
+                failed.append(f"{result.unique_id}: {result.message}")
+    if failed:
+        raise ActionNeeded("the invoice could not be rated again\n" + "\n".join(failed))
+    outcome = compare_recomputation(session.warehouse, invoice_id)
+    session.printer.json(
+        {
+            "invoice_id": outcome.invoice_id,
+            "invoice_number": outcome.invoice_number,
+            "is_same": outcome.is_same and not outcome.differences,
+            "finalised_hash": outcome.finalised_hash,
+            "recomputed_hash": outcome.recomputed_hash,
+            "differences": outcome.differences,
+        }
+    )
+    if outcome.differences or not outcome.is_same:
+        raise ActionNeeded(
+            f"{outcome.invoice_number} does not recompute to the same bytes\n"
+            + "\n".join(outcome.differences)
+        )
+    session.printer.line(
+        f"{outcome.invoice_number} recomputes to the same bytes: {outcome.finalised_hash}"
+    )
+
+
+def require_marts(session: Session) -> None:
+    """Refuse to go on before the first build."""
+    from orchestration.cli.summaries import relation_exists
+
+    if not relation_exists(session.warehouse, "marts.fct_invoices"):
+        raise ActionNeeded("nothing has been rated yet: run `meterhouse run` first")
+
+
+def require_stripe(session: Session) -> None:
+    """Refuse to go on without a Stripe account."""
+    if session.workspace.settings.stripe is None:
+        raise ActionNeeded(
+            "Stripe is not configured: add stripe: {api_key: ${STRIPE_API_KEY}} to meterhouse.yml"
+        )

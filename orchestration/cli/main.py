@@ -1,0 +1,116 @@
+"""The command line: ``meterhouse``. Heavy packages are imported by the commands that need them."""
+
+import os
+import sys
+import tempfile
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from orchestration.cli import billing, demo, pipeline, quarantine, setup, ui, warehouse
+from orchestration.cli.session import WORKSPACE_VARIABLE, Session
+from orchestration.failures import DefectInRun, speaks_to_user
+
+DONE, USER_MUST_ACT, USAGE, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130
+
+app = typer.Typer(
+    name="meterhouse",
+    help="Usage-based billing that lives in your own warehouse.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    workspace: Annotated[
+        Path,
+        typer.Option(
+            "-w",
+            "--workspace",
+            envvar=WORKSPACE_VARIABLE,
+            help="The workspace: the folder with meterhouse.yml.",
+        ),
+    ] = Path("workspace"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print results as JSON, for programs.")
+    ] = False,
+) -> None:
+    """Usage-based billing that lives in your own warehouse."""
+    context.obj = Session(workspace, is_json=as_json)
+
+
+app.command()(demo.demo)
+app.command()(setup.init)
+app.command()(setup.check)
+app.command()(pipeline.run)
+app.command()(pipeline.close)
+app.command()(billing.invoices)
+app.command()(billing.explain)
+app.command()(billing.approve)
+app.command()(billing.post)
+app.command()(billing.void)
+app.command()(billing.recompute)
+app.command()(pipeline.sync)
+app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(warehouse.app, name="warehouse")
+app.command()(ui.ui)
+app.command()(ui.docs)
+
+
+def main() -> None:
+    """Run a command and end with its exit code; a traceback is never printed."""
+    try:
+        code = app(standalone_mode=False)
+        status = code if isinstance(code, int) else DONE
+    except click.exceptions.Exit as finished:
+        status = finished.exit_code
+    except click.ClickException as error:
+        error.show()
+        status = USAGE
+    except (KeyboardInterrupt, click.Abort):
+        say("Interrupted.")
+        status = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has had enough, as `head` has.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = DONE
+    except Exception as error:  # noqa: BLE001 - the last line of defence.
+        status = report(error)
+    sys.stdout.flush()
+    sys.exit(status)
+
+
+def report(error: Exception) -> int:
+    """Tell the user of an error and return the exit code."""
+    if speaks_to_user(error):
+        say(f"Error: {error}")
+        return USER_MUST_ACT
+    if isinstance(error, DefectInRun):
+        say(f"This is a defect of Meterhouse: {error}")
+        return DEFECT
+    folder = Path(tempfile.mkdtemp(prefix="meterhouse-"))
+    file = folder / f"defect-{datetime.now(UTC):%Y%m%dT%H%M%S}.log"
+    file.write_text("".join(traceback.format_exception(error)))
+    say(
+        f"This is a defect of Meterhouse: {type(error).__name__}: {first_line(error)}\n"
+        f"Please report it with the details in {file}"
+    )
+    return DEFECT
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says."""
+    return next(iter(str(error).splitlines()), "")
+
+
+def say(message: str) -> None:
+    """Print a message for a person."""
+    sys.stderr.write(f"{message}\n")

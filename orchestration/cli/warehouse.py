@@ -1,0 +1,95 @@
+"""Commands about the warehouse: where it is, psql, start and stop of the embedded one."""
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestration.cli.session import Session, session_of
+from orchestration.failures import ActionNeeded
+
+if TYPE_CHECKING:
+    from connectors.embedded_postgres import EmbeddedPostgres
+
+app = typer.Typer(help="The warehouse: its address, psql, start and stop.", no_args_is_help=True)
+
+IsReader = Annotated[
+    bool, typer.Option("--reader", help="As the read-only role that BI tools use.")
+]
+
+
+@app.command()
+def url(context: typer.Context, is_reader: IsReader = False) -> None:
+    """Print the address of the warehouse, password included."""
+    session = session_of(context)
+    address = address_of(session, is_reader=is_reader)
+    session.printer.json({"url": address})
+    session.printer.line(address)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(context: typer.Context, is_reader: IsReader = False) -> None:
+    """Open psql on the warehouse; what follows is passed on, such as -c 'select 1'."""
+    from connectors.embedded_postgres import EmbeddedPostgres
+
+    session = session_of(context)
+    address = address_of(session, is_reader=is_reader)
+    program = EmbeddedPostgres.psql_path
+    # The password stays out of the arguments, which everybody on the machine can read.
+    name, _, rest = address.partition("://")
+    user, _, place = rest.rpartition("@")
+    login, _, password = user.partition(":")
+    from urllib.parse import unquote
+
+    os.environ["PGPASSWORD"] = unquote(password)
+    os.environ.setdefault("PGTZ", "UTC")
+    os.execv(program, [str(program), f"{name}://{login}@{place}", *context.args])  # noqa: S606
+
+
+@app.command()
+def start(context: typer.Context) -> None:
+    """Start the embedded warehouse, creating it on first use."""
+    session = session_of(context)
+    embedded(session)
+    _ = session.warehouse
+    session.printer.json({"running": True})
+    session.printer.line("The warehouse runs.")
+
+
+@app.command()
+def stop(context: typer.Context) -> None:
+    """Stop the embedded warehouse; whatever uses it loses its connection."""
+    session = session_of(context)
+    was_running = embedded(session).stop()
+    session.printer.json({"running": False, "was_running": was_running})
+    session.printer.line("The warehouse is stopped." if was_running else "It was not running.")
+
+
+def embedded(session: Session) -> "EmbeddedPostgres":
+    """Return the embedded server of a workspace; refuse where the warehouse is another one."""
+    from connectors.embedded_postgres import EmbeddedPostgres
+
+    if not session.workspace.settings.warehouse.is_embedded:
+        raise ActionNeeded(
+            "the warehouse of this workspace is a server of its own (warehouse.url in "
+            "meterhouse.yml): start and stop it there"
+        )
+    return EmbeddedPostgres(session.workspace.state_directory)
+
+
+def address_of(session: Session, *, is_reader: bool) -> str:
+    """Return the address of the warehouse as libpq and BI tools take it."""
+    from sqlalchemy import make_url
+
+    from connectors.schema import READER
+
+    own = make_url(session.warehouse.url).set(drivername="postgresql")
+    if not is_reader:
+        return own.render_as_string(hide_password=False)
+    if not session.workspace.settings.warehouse.is_embedded:
+        # Its password is the administrator's affair.
+        return own.set(username=READER, password=None).render_as_string(hide_password=False)
+    address = embedded(session).address(READER)
+    return own.set(username=address.user, password=address.password).render_as_string(
+        hide_password=False
+    )

@@ -1,0 +1,98 @@
+"""The jobs: what is run together, by schedules, sensors and commands alike."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from assets.keys import (
+    INVOICE_EVENTS,
+    INVOICE_LINES,
+    INVOICES,
+    OUTBOX,
+    STRIPE_CUSTOMERS,
+    STRIPE_INVOICES,
+    USAGE_DAYS,
+    source_key,
+)
+from models.workspace import Workspace
+
+RUN = "run"
+BUILD = "build"
+USAGE = "usage"
+COST = "cost"
+BACKFILL_USAGE = "backfill_usage"
+CLOSE = "close"
+APPROVE = "approve"
+POST_INVOICE = "post_invoice"
+SYNC_PAYMENTS = "sync_payments"
+
+
+def jobs(
+    workspace: Workspace | None, models: dg.AssetsDefinition, begun: Sequence[dg.AssetsDefinition]
+) -> list[Any]:
+    """Return all jobs of a workspace.
+
+    Every build is one of all models as of one instant, whichever sources were pulled before: the
+    drafts that a close freezes are never of two minds.
+    """
+    build = dg.AssetSelection.assets(*begun, models)
+    sources = () if workspace is None else workspace.settings.sources
+    usage = [source_key(source.name) for source in sources if source.measures == "usage"]
+    cost = [source_key(source.name) for source in sources if source.measures == "cost"]
+    defined = [
+        dg.define_asset_job(
+            RUN,
+            selection=pulled([*usage, *cost], build),
+            description="The main job: pull every source, journal, rate, draft, allocate.",
+        ),
+        dg.define_asset_job(
+            BUILD,
+            selection=build,
+            description="Journal, rate, draft and allocate what has landed, without pulling.",
+        ),
+        dg.define_asset_job(
+            USAGE,
+            selection=pulled(usage, build),
+            description="Pull the usage sources, and build.",
+        ),
+        dg.define_asset_job(
+            COST,
+            selection=pulled(cost, build),
+            description="Pull the cost sources, and build.",
+        ),
+        dg.define_asset_job(
+            CLOSE,
+            selection=dg.AssetSelection.assets(INVOICES, INVOICE_LINES),
+            description="Finalise the invoices of a month that the gates allow.",
+        ),
+        dg.define_asset_job(
+            APPROVE,
+            selection=dg.AssetSelection.assets(INVOICE_EVENTS),
+            description="Approve finalised invoices, by id or number.",
+        ),
+        dg.define_asset_job(
+            POST_INVOICE,
+            selection=dg.AssetSelection.assets(OUTBOX, STRIPE_CUSTOMERS),
+            description="Bring approved invoices into Stripe, each exactly once.",
+        ),
+        dg.define_asset_job(
+            SYNC_PAYMENTS,
+            selection=dg.AssetSelection.assets(STRIPE_INVOICES),
+            description="Bring the state of posted invoices up to date with Stripe.",
+        ),
+    ]
+    if usage:
+        defined.append(
+            dg.define_asset_job(
+                BACKFILL_USAGE,
+                selection=dg.AssetSelection.assets(USAGE_DAYS),
+                description="Pull days of usage again; the next build journals what is new.",
+            )
+        )
+    return defined
+
+
+def pulled(keys: Sequence[dg.AssetKey], build: dg.AssetSelection) -> dg.AssetSelection:
+    """Return a build with some sources before it."""
+    return build | dg.AssetSelection.assets(*keys) if keys else build
