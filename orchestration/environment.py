@@ -9,7 +9,8 @@ from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from connectors.database import WarehouseUnavailable, connected, open_engine, warehouse_url
-from connectors.embedded_postgres import DAGSTER_DATABASE, OWNER, Address, EmbeddedPostgres
+from connectors.embedded_databases import DAGSTER_DATABASE, OWNER, Address
+from connectors.embedded_postgres import EmbeddedPostgres
 from connectors.schema import prepare_warehouse
 from models.workspace import Workspace
 

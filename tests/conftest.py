@@ -1,14 +1,20 @@
 """What all tests share: a Postgres server per test process, and a fresh warehouse per test."""
 
 import secrets
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, text
 
-from connectors.embedded_postgres import OWNER, Address, EmbeddedPostgres
+from connectors.database import open_engine
+from connectors.embedded_databases import OWNER, Address
+from connectors.embedded_postgres import EmbeddedPostgres
 from connectors.schema import prepare_warehouse
-from connectors.warehouse import Warehouse, open_engine
+from connectors.warehouse import Warehouse
+from tests.pipeline import Pipeline
 
 TEMPLATE = "prepared_warehouse"
 
@@ -36,9 +42,20 @@ def execute(server: EmbeddedPostgres, statement: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+def server_directory() -> Iterator[Path]:
+    """A folder for servers, of this session's own.
+
+    pytest's own folders close themselves to others whenever another session begins, and as root the
+    server runs as another user.
+    """
+    with tempfile.TemporaryDirectory(prefix="meterhouse-test-") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture(scope="session")
+def postgres(server_directory: Path) -> Iterator[EmbeddedPostgres]:
     """The server of this test process; a crash of the machine would cost its data."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), is_durable=False)
+    server = EmbeddedPostgres(server_directory / "shared", is_durable=False)
     server.ensure_running()
     yield server
     server.stop()
@@ -63,22 +80,21 @@ def empty_database(postgres: EmbeddedPostgres) -> Iterator[str]:
     execute(postgres, f"drop database {name} with (force)")
 
 
-@pytest.fixture
-def warehouse(postgres: EmbeddedPostgres, prepared_template: str) -> Iterator[Warehouse]:
-    """A warehouse of this test's own, prepared and empty."""
+@contextmanager
+def fresh_warehouse(postgres: EmbeddedPostgres, template: str) -> Iterator[Warehouse]:
+    """Yield a warehouse of its own, prepared and empty; it is dropped at the end."""
     name = f"test_{secrets.token_hex(6)}"
-    execute(postgres, f"create database {name} template {prepared_template} strategy file_copy")
+    execute(postgres, f"create database {name} template {template} strategy file_copy")
     warehouse = Warehouse(url=address_of(postgres, name))
     yield warehouse
     warehouse.close()
     execute(postgres, f"drop database {name} with (force)")
 
 
-@pytest.fixture
-def database_environment(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The variables by which dbt and Dagster find this test's warehouse, set for the test."""
+def environment_of(warehouse: Warehouse) -> dict[str, str]:
+    """Return the variables by which dbt and Dagster find a warehouse."""
     url = warehouse.engine.url
-    variables = {
+    return {
         "METERHOUSE_WAREHOUSE_URL": warehouse.url,
         "METERHOUSE_PG_HOST": str(url.host),
         "METERHOUSE_PG_PORT": str(url.port),
@@ -88,6 +104,39 @@ def database_environment(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) 
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
     }
+
+
+@contextmanager
+def fresh_pipeline(
+    postgres: EmbeddedPostgres, template: str, directory: Path
+) -> Iterator[Pipeline]:
+    """Yield the way of the data from delivered files to drafts, in a warehouse of its own."""
+    with fresh_warehouse(postgres, template) as warehouse, pytest.MonkeyPatch.context() as patch:
+        for name, value in environment_of(warehouse).items():
+            patch.setenv(name, value)
+        yield Pipeline(warehouse, directory)
+
+
+@pytest.fixture
+def warehouse(postgres: EmbeddedPostgres, prepared_template: str) -> Iterator[Warehouse]:
+    """A warehouse of this test's own, prepared and empty."""
+    with fresh_warehouse(postgres, prepared_template) as warehouse:
+        yield warehouse
+
+
+@pytest.fixture
+def database_environment(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The variables by which dbt and Dagster find this test's warehouse, set for the test."""
+    variables = environment_of(warehouse)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return variables
+
+
+@pytest.fixture
+def pipeline(
+    postgres: EmbeddedPostgres, prepared_template: str, tmp_path: Path
+) -> Iterator[Pipeline]:
+    """The way of the data from delivered files to drafts, in this test's warehouse."""
+    with fresh_pipeline(postgres, prepared_template, tmp_path) as pipeline:
+        yield pipeline
