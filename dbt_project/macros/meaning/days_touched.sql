@@ -1,13 +1,17 @@
 {#-
     The UTC days that the interval [starts_at, ends_at) touches, as a relation of their first instants
-    without zone. An empty interval lies in the day of its start.
+    without zone. An empty interval lies in the day of its start. Of an interval longer than the
+    longest commitments clouds sell, three years, the first 1,100 days stand for the whole.
 -#}
 {% macro days_touched(starts_at, ends_at) -%}
     generate_series(
         date_trunc('day', {{ starts_at }} at time zone 'UTC'),
         greatest(
             {{ starts_at }} at time zone 'UTC',
-            {{ ends_at }} at time zone 'UTC' - interval '1 microsecond'
+            least(
+                {{ ends_at }} at time zone 'UTC' - interval '1 microsecond',
+                {{ starts_at }} at time zone 'UTC' + interval '1099 days'
+            )
         ),
         interval '1 day'
     )

@@ -1,25 +1,16 @@
 with
 
-tenant_costs as (
+customer_costs as (
 
     select
-        tenant_id,
+        customer_cost_id,
+        customer_id,
         cost_date,
         cost_kind,
         dimension_id,
-        effective_cost,
-        currency
-    from {{ ref('fct_tenant_costs_daily') }}
-    where is_allocated
-
-),
-
-tenants as (
-
-    select
-        tenant_id,
-        customer_id
-    from {{ ref('stg_catalog__tenants') }}
+        currency,
+        effective_cost
+    from {{ ref('int_customer_costs') }}
 
 ),
 
@@ -38,37 +29,10 @@ carriers as (
 
 ),
 
-customer_costs as (
-
-    select
-        tenants.customer_id,
-        tenant_costs.cost_date,
-        tenant_costs.cost_kind,
-        tenant_costs.dimension_id,
-        tenant_costs.currency,
-        sum(tenant_costs.effective_cost) as effective_cost
-    from tenant_costs
-    inner join tenants
-        on tenant_costs.tenant_id = tenants.tenant_id
-    group by
-        tenants.customer_id,
-        tenant_costs.cost_date,
-        tenant_costs.cost_kind,
-        tenant_costs.dimension_id,
-        tenant_costs.currency
-
-),
-
 candidates as (
 
     select
-        {{ key_of([
-            'customer_costs.customer_id',
-            'customer_costs.cost_date',
-            'customer_costs.cost_kind',
-            'customer_costs.dimension_id',
-            'customer_costs.currency',
-        ]) }} as customer_cost_id,
+        customer_costs.customer_cost_id,
         customer_costs.cost_kind,
         customer_costs.currency,
         customer_costs.effective_cost,

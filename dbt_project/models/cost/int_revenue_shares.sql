@@ -13,7 +13,7 @@ revenue_lines as (
 
 ),
 
-pieces as (
+part_usage as (
 
     select
         invoice_id,
@@ -21,14 +21,8 @@ pieces as (
         charge_id,
         part_number,
         tenant_id,
-        dimension_id,
-        usage_hour,
-        quantity_sum,
-        record_count,
-        quantity_max,
-        quantity_last
-    from {{ ref('int_usage_pieces') }}
-    where status = 'rated'
+        quantity
+    from {{ ref('int_part_usage') }}
 
 ),
 
@@ -44,15 +38,6 @@ parts as (
 
 ),
 
-dimensions as (
-
-    select
-        dimension_id,
-        aggregation
-    from {{ ref('stg_catalog__dimensions') }}
-
-),
-
 tenants as (
 
     select
@@ -62,56 +47,25 @@ tenants as (
 
 ),
 
--- Hours add up to a part's usage for sums and counts; of levels, the highest and the last count.
-part_quantities as (
-
-    select
-        pieces.invoice_id,
-        pieces.contract_id,
-        pieces.charge_id,
-        pieces.part_number,
-        pieces.tenant_id,
-        dimensions.aggregation,
-        sum(pieces.quantity_sum) as quantity_sum,
-        sum(pieces.record_count) as record_count,
-        max(pieces.quantity_max) as quantity_max,
-        {{ latest_by(
-            'pieces.quantity_last', 'pieces.usage_hour desc', 'pieces.quantity_last is not null'
-        ) }} as quantity_last
-    from pieces
-    inner join dimensions
-        on pieces.dimension_id = dimensions.dimension_id
-    group by
-        pieces.invoice_id,
-        pieces.contract_id,
-        pieces.charge_id,
-        pieces.part_number,
-        pieces.tenant_id,
-        dimensions.aggregation
-
-),
-
 usage_shares as (
 
     select
         revenue_lines.invoice_line_id,
-        part_quantities.tenant_id,
-        sum(
-            {{ quantity_by_aggregation('part_quantities.aggregation', 'part_quantities') }}
-        ) as weight
+        part_usage.tenant_id,
+        sum(part_usage.quantity) as weight
     from revenue_lines
-    inner join part_quantities
+    inner join part_usage
         on
-            revenue_lines.contract_id = part_quantities.contract_id
-            and revenue_lines.charge_id = part_quantities.charge_id
+            revenue_lines.contract_id = part_usage.contract_id
+            and revenue_lines.charge_id = part_usage.charge_id
     inner join parts
         on
-            part_quantities.invoice_id = parts.invoice_id
-            and part_quantities.charge_id = parts.charge_id
-            and part_quantities.part_number = parts.part_number
+            part_usage.invoice_id = parts.invoice_id
+            and part_usage.charge_id = parts.charge_id
+            and part_usage.part_number = parts.part_number
             and revenue_lines.period_start <= parts.part_start
             and revenue_lines.period_end >= parts.part_end
-    group by revenue_lines.invoice_line_id, part_quantities.tenant_id
+    group by revenue_lines.invoice_line_id, part_usage.tenant_id
 
 ),
 

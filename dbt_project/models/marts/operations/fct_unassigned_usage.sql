@@ -1,32 +1,17 @@
 with
 
-pieces as (
+quantities as (
 
     select
         tenant_id,
         dimension_id,
         reason,
+        usage_month,
         customer_id,
-        date_trunc('month', usage_hour at time zone 'UTC')::date as usage_month,
-        usage_hour,
-        quantity_sum,
         record_count,
-        quantity_max,
-        quantity_last
-    from {{ ref('int_usage_pieces') }}
-    where status = 'unassigned'
-
-),
-
-dimensions as (
-
-    select
-        dimension_id,
-        unit,
-        aggregation,
-        convert_multiply,
-        convert_divide
-    from {{ ref('stg_catalog__dimensions') }}
+        quantity,
+        unit
+    from {{ ref('int_unassigned_usage') }}
 
 ),
 
@@ -40,51 +25,6 @@ list_prices as (
         package_size,
         currency
     from {{ ref('int_list_prices') }}
-
-),
-
--- Hours add up for sums and counts; of levels, the highest and the last count.
-months as (
-
-    select
-        tenant_id,
-        dimension_id,
-        reason,
-        customer_id,
-        usage_month,
-        sum(quantity_sum) as quantity_sum,
-        sum(record_count) as record_count,
-        max(quantity_max) as quantity_max,
-        {{ latest_by('quantity_last', 'usage_hour desc', 'quantity_last is not null') }}
-            as quantity_last
-    from pieces
-    group by tenant_id, dimension_id, reason, customer_id, usage_month
-
-),
-
--- What the catalog does not know is summed, in the unit it was delivered in.
-quantities as (
-
-    select
-        months.tenant_id,
-        months.dimension_id,
-        months.reason,
-        months.customer_id,
-        months.usage_month,
-        months.record_count,
-        dimensions.unit,
-        case
-            when dimensions.dimension_id is null then months.quantity_sum
-            else {{ divide(
-                quantity_by_aggregation('dimensions.aggregation', 'months')
-                ~ ' * dimensions.convert_multiply',
-                'dimensions.convert_divide',
-                9
-            ) }}
-        end as quantity
-    from months
-    left join dimensions
-        on months.dimension_id = dimensions.dimension_id
 
 ),
 

@@ -1,0 +1,67 @@
+with
+
+pieces as (
+
+    select
+        invoice_id,
+        contract_id,
+        charge_id,
+        part_number,
+        tenant_id,
+        dimension_id,
+        usage_hour,
+        quantity_sum,
+        record_count,
+        quantity_max,
+        quantity_last
+    from {{ ref('int_usage_pieces') }}
+    where status = 'rated'
+
+),
+
+dimensions as (
+
+    select
+        dimension_id,
+        aggregation
+    from {{ ref('stg_catalog__dimensions') }}
+
+),
+
+-- Hours add up to a part's usage for sums and counts; of levels, the highest and the last count.
+part_quantities as (
+
+    select
+        pieces.invoice_id,
+        pieces.contract_id,
+        pieces.charge_id,
+        pieces.part_number,
+        pieces.tenant_id,
+        dimensions.aggregation,
+        sum(pieces.quantity_sum) as quantity_sum,
+        sum(pieces.record_count) as record_count,
+        max(pieces.quantity_max) as quantity_max,
+        {{ latest_by(
+            'pieces.quantity_last', 'pieces.usage_hour desc', 'pieces.quantity_last is not null'
+        ) }} as quantity_last
+    from pieces
+    inner join dimensions
+        on pieces.dimension_id = dimensions.dimension_id
+    group by
+        pieces.invoice_id,
+        pieces.contract_id,
+        pieces.charge_id,
+        pieces.part_number,
+        pieces.tenant_id,
+        dimensions.aggregation
+
+)
+
+select
+    invoice_id::text as invoice_id,
+    contract_id::text as contract_id,
+    charge_id::text as charge_id,
+    part_number::integer as part_number,
+    tenant_id::text as tenant_id,
+    ({{ quantity_by_aggregation('aggregation', 'part_quantities') }})::numeric(38, 9) as quantity
+from part_quantities
