@@ -12,6 +12,7 @@ from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
 
+from connectors.deliveries import SourceUnavailable
 from models.settings import AwsAccess
 
 # Bounded: a dead endpoint is reported within a minute, a busy one is given five chances.
@@ -22,17 +23,20 @@ _CONFIG = Config(
 
 def aws_client(service: str, access: AwsAccess, source: str) -> Any:
     """Return a client of one AWS service; a role's credentials renew themselves."""
-    session: Any = boto3.Session(region_name=access.region)
-    if access.role_arn:
-        # botocore offers no public way to hand over credentials that renew themselves.
-        core = get_session()
-        core._credentials = DeferredRefreshableCredentials(  # type: ignore[attr-defined]
-            refresh_using=_role_credentials(access, source), method="sts-assume-role"
-        )
-        session = boto3.Session(botocore_session=core, region_name=access.region)
-    return session.client(
-        service, endpoint_url=access.endpoint_url, region_name=access.region, config=_CONFIG
-    )
+    try:
+        session: Any = boto3.Session(region_name=access.region)
+        if access.role_arn:
+            # botocore offers no public way to hand over credentials that renew themselves.
+            core = get_session()
+            core._credentials = DeferredRefreshableCredentials(  # type: ignore[attr-defined]
+                refresh_using=_role_credentials(access, source), method="sts-assume-role"
+            )
+            session = boto3.Session(botocore_session=core, region_name=access.region)
+        return session.client(service, endpoint_url=access.endpoint_url, config=_CONFIG)
+    except (BotoCoreError, ValueError) as error:
+        raise SourceUnavailable(
+            source, f"AWS: {explain(error)}", "Check region, endpoint_url and the AWS profile"
+        ) from error
 
 
 def _role_credentials(access: AwsAccess, source: str) -> Callable[[], dict[str, str]]:
@@ -100,6 +104,6 @@ def _lets_in(client: Any, role_arn: str, name: str, arguments: dict[str, str]) -
     return True
 
 
-def explain(error: BotoCoreError | ClientError) -> str:
+def explain(error: Exception) -> str:
     """Return what went wrong in one line; botocore's messages hold no secret."""
     return " ".join(str(error).split())

@@ -87,8 +87,8 @@ class LandedVersions:
             .order_by(deliveries.delivery_id)
         )
         with warehouse.begin() as connection:
-            for object_name, version in connection.execute(statement):
-                self._remember(object_name, version)
+            for row in connection.execute(statement):
+                self._remember(str(row[0]), str(row[1]))
 
     def new_version(self, delivery: Delivery) -> str | None:
         """Return the version to land a delivery under, or None if it says nothing new."""
