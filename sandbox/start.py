@@ -21,6 +21,8 @@ from typing import IO, Any
 
 import httpx
 
+from sandbox.company import GENERATION
+
 ADDRESSES = "sandbox.json"
 LOCK = "sandbox.lock"
 LOG = "sandbox.log"
@@ -40,6 +42,7 @@ class SandboxAddresses:
     """Where the stand-ins are, and what opens them."""
 
     pid: int
+    generation: int
     company_directory: str
     aws_url: str
     role_arn: str
@@ -86,8 +89,11 @@ class SandboxServers:
         process: subprocess.Popen[bytes] | None = None
         while time.monotonic() < deadline:
             addresses = self.running()
-            if addresses is not None:
+            if addresses is not None and addresses.generation == GENERATION:
                 return addresses
+            if addresses is not None:
+                # An older version of ourselves, which serves files that were written anew.
+                self.stop()
             if process is not None and process.poll() not in (None, 0):
                 raise SandboxFailed(f"the stand-ins did not start; {self._end_of_log()}")
             if (process is None or process.poll() == 0) and not self._is_locked():
@@ -195,6 +201,7 @@ class SandboxProcess:
         _write(self.directory / PORTS, self._ports)
         addresses = SandboxAddresses(
             pid=os.getpid(),
+            generation=GENERATION,
             company_directory=str(company),
             aws_url=aws.url,
             role_arn=aws.role.arn,

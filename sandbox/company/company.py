@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sandbox.company import DEMO_AS_OF
+from sandbox.company import DEMO_AS_OF, GENERATION
 from sandbox.company.costs import UsageTotals, amount, write_aws_bill, write_focus_bill
 from sandbox.company.customers import UNMAPPED_TENANT, UNPRICED_DIMENSIONS
 from sandbox.company.delivery import (
@@ -26,8 +26,6 @@ from sandbox.company.usage import FLOWS, usage_of
 
 SEED = 2026
 MANIFEST = "manifest.json"
-# Changes whenever the same seed no longer gives the same files.
-GENERATION = 1
 
 Progress = Callable[[str, int, int], None]
 
