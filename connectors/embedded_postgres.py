@@ -74,17 +74,12 @@ class EmbeddedPostgres:
         A server that was killed recovers everything committed. Callers at the same time wait for
         the one that starts it.
         """
-        try:
+        with self._explained():
             if not self._is_ready():
                 with self._exclusive():
                     if not self._is_ready():
                         self._start()
             return self.address(OWNER)
-        except PermissionError as error:
-            raise EmbeddedPostgresError(
-                f"the database in {self.directory} cannot be used: {error.filename} belongs to "
-                "another user. Run Meterhouse as the user who made it, or in another workspace"
-            ) from None
 
     def address(self, user: str, database: str = DATABASE) -> Address:
         """Return a database of the server as one of its users finds it."""
@@ -102,9 +97,9 @@ class EmbeddedPostgres:
 
     def stop(self) -> bool:
         """Stop the server, ending its sessions, and return whether it ran."""
-        if not self.data.exists():
+        if not self.directory.exists():
             return False
-        with self._exclusive():
+        with self._explained(), self._exclusive():
             if not self.is_running():
                 return False
             self._run("pg_ctl", "stop", "-D", self.data, "-m", "fast", "-t", STOP_SECONDS)
@@ -112,6 +107,18 @@ class EmbeddedPostgres:
             while self.is_running():
                 self._give_up_after(deadline)
             return True
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except SystemUserError as error:
+            raise EmbeddedPostgresError(str(error)) from None
+        except PermissionError as error:
+            raise EmbeddedPostgresError(
+                f"the database in {self.directory} cannot be used: {error.filename} belongs to "
+                "another user. Run Meterhouse as the user who made it, or in another workspace"
+            ) from None
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -148,10 +155,7 @@ class EmbeddedPostgres:
         return ""
 
     def _start(self) -> None:
-        try:
-            self._prepare_directories()
-        except SystemUserError as error:
-            raise EmbeddedPostgresError(str(error)) from None
+        self._prepare_directories()
         if not self.data.exists():
             self._create()
         for attempt in range(PORT_ATTEMPTS):

@@ -26,6 +26,7 @@ OWN_SCHEMAS: dict[str, MetaData] = {
 }
 SCHEMAS = (*OWN_SCHEMAS, "staging", "journal", "rating", "cost", "marts")
 VIEWS = {"closed_periods": billing.invoices, "closed_lines": billing.invoice_lines}
+VIEW_COMMENT = "What is finalised, as rating reads it: apart from the table that closing writes."
 APPEND_ONLY: tuple[Table, ...] = (
     raw.usage_records,
     raw.quarantine,
@@ -112,9 +113,21 @@ def schema_fingerprint() -> str:
 
 
 def _stored_fingerprint(connection: Connection) -> str | None:
-    stored = connection.execute(
-        text("select obj_description(to_regnamespace('ops')::oid, 'pg_namespace')")
-    ).scalar()
+    """Return the state of the database; None also where it was restored from a dump.
+
+    Roles' settings for a database are not part of its dump or copy.
+    """
+    query = """
+        select obj_description(to_regnamespace('ops')::oid, 'pg_namespace')
+        where exists (
+            select 1
+            from pg_db_role_setting
+            where
+                setdatabase = (select oid from pg_database where datname = current_database())
+                and setrole = current_user::regrole
+        )
+    """
+    stored = connection.execute(text(query)).scalar()
     return None if stored is None else str(stored)
 
 
@@ -143,6 +156,7 @@ def _create_tables(connection: Connection) -> None:
         columns = ", ".join(column.name for column in table.columns)
         select = f"select {columns} from {table.fullname}"  # noqa: S608
         connection.execute(text(f"create or replace view billing.{name} as {select}"))
+        connection.execute(text(f"comment on view billing.{name} is '{VIEW_COMMENT}'"))
 
 
 def _missing_columns(inspector: Inspector, table: Table) -> list[str]:
