@@ -15,7 +15,7 @@ from connectors.warehouse import Warehouse
 from models.catalog import load_catalog
 from models.settings import FileSource
 
-JOURNAL = ("stg_raw__unjournaled_records", "path:models/journal", "path:models/usage")
+JOURNAL = ("+jnl_delivery_counts",)
 
 
 class Pipeline:

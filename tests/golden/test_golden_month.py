@@ -29,7 +29,7 @@ USAGE = [
     # Before the contract, after the month: not on this invoice.
     usage("a4", "2026-08-10T23:59:59Z", "acme-prod", "data", "9000000000"),
     usage("a5", "2026-09-01T00:00:00Z", "acme-prod", "data", "9000000000"),
-    # Nine calls, one of them cancelled, and a late one: nine, two included, seven are three packages.
+    # Nine calls, one of them cancelled, and one more: nine, of which two are included.
     *[usage(f"c{n}", f"2026-08-2{n}T10:00:00Z", "acme-prod", "calls", "1") for n in range(9)],
     usage("c8-cancelled", "2026-08-29T10:00:00Z", "acme-prod", "calls", "0", corrects="c8"),
     usage("c9", "2026-08-30T10:00:00Z", "acme-eu", "calls", "1"),
