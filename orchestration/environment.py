@@ -1,10 +1,10 @@
 """The environment that commands, Dagster and dbt of a workspace share."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
+from dotenv import dotenv_values
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -15,6 +15,8 @@ from connectors.schema import prepare_warehouse
 from models.workspace import Workspace
 
 DAGSTER_SCHEMA = "dagster"
+# The credentials of AWS are read by its own library, from the environment only.
+EXPORTED_PREFIXES = ("AWS_", "METERHOUSE_AS_OF", "METERHOUSE_SCHEDULES")
 # What a URL may say about encryption, and the variable by which dbt's profile reads it.
 SSL_VARIABLES = {"sslmode": "METERHOUSE_PG_SSLMODE", "sslrootcert": "METERHOUSE_PG_SSLROOTCERT"}
 QUIET = {
@@ -53,6 +55,7 @@ def activate(workspace: Workspace) -> None:
     home = workspace.state_directory / "dagster"
     _write_if_changed(home / "dagster.yaml", yaml.safe_dump(DAGSTER_SETTINGS, sort_keys=False))
     os.environ.update(QUIET)
+    _export_env_file(workspace.directory / ".env")
     os.environ.update(
         {
             "METERHOUSE_WORKSPACE": str(workspace.directory),
@@ -61,6 +64,13 @@ def activate(workspace: Workspace) -> None:
         }
     )
     os.environ.update(warehouse_variables(warehouse))
+
+
+def _export_env_file(file: Path) -> None:
+    """Export what libraries and child processes read of ``.env``; the environment goes first."""
+    for name, value in dotenv_values(file, interpolate=False, encoding="utf-8-sig").items():
+        if value and name.startswith(EXPORTED_PREFIXES):
+            os.environ.setdefault(name, value)
 
 
 def warehouse_variables(url: URL) -> dict[str, str]:
@@ -73,11 +83,12 @@ def warehouse_variables(url: URL) -> dict[str, str]:
         "METERHOUSE_PG_PASSWORD": url.password or "",
         "METERHOUSE_PG_DATABASE": url.database or "",
     }
-    encryption = _plain(url.query)
-    given |= {
-        variable: encryption[name] for name, variable in SSL_VARIABLES.items() if name in encryption
+    encryption = url.normalized_query
+    return given | {
+        variable: encryption[name][-1]
+        for name, variable in SSL_VARIABLES.items()
+        if name in encryption
     }
-    return given
 
 
 def _databases(workspace: Workspace) -> tuple[URL, URL]:
@@ -165,10 +176,6 @@ def _create_schema(connection: Connection) -> None:
             f"there is no place for Dagster's storage: {error.orig}. Allow our user to create "
             "databases, or to create schemas in the warehouse"
         ) from None
-
-
-def _plain(query: Mapping[str, tuple[str, ...] | str]) -> dict[str, str]:
-    return {name: value if isinstance(value, str) else value[-1] for name, value in query.items()}
 
 
 def _write_if_changed(file: Path, content: str) -> None:

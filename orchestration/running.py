@@ -24,7 +24,7 @@ WRAPPERS = frozenset({"DagsterExecutionStepExecutionError", "DagsterExecutionHan
 class Listener(Protocol):
     """What is told of a run while it goes on."""
 
-    def begin(self, job: dg.JobDefinition, run_id: str) -> None:
+    def begin(self, job: dg.JobDefinition) -> None:
         """Take note of the steps to come."""
 
     def hear(self, entry: dg.EventLogEntry) -> None:
@@ -99,7 +99,7 @@ class JobRunner:
         run_id = str(uuid4())
         with DagsterInstance.get() as instance:
             if self._listener is not None:
-                self._listener.begin(job, run_id)
+                self._listener.begin(job)
                 instance.add_event_listener(run_id, self._listener.hear)
             try:
                 result = job.execute_in_process(

@@ -105,10 +105,17 @@ def shown(cell: Cell) -> str:
     if isinstance(cell, int):
         return f"{cell:,}"
     if isinstance(cell, Decimal):
-        return f"{cell:,f}"
+        return shown_amount(cell)
     if isinstance(cell, datetime):
         return f"{cell:%Y-%m-%d %H:%M}"
     return str(cell)
+
+
+def shown_amount(amount: Decimal) -> str:
+    """Return an amount without the zeros of its column's scale, but with two decimals at least."""
+    exact = f"{amount:,f}"
+    whole, _, fraction = exact.partition(".")
+    return f"{whole}.{fraction.rstrip('0'):0<2}" if fraction else whole
 
 
 def plain(value: object) -> object:

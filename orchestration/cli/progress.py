@@ -41,7 +41,7 @@ class RunProgress:
         self._totals: dict[str, int] = {}
         self._steps: dict[str, Step] = {}
 
-    def begin(self, job: dg.JobDefinition, run_id: str) -> None:
+    def begin(self, job: dg.JobDefinition) -> None:
         """Take note of the steps to come."""
         self._steps.clear()
         self._totals = {node.name: len(node.definition.output_defs) for node in job.nodes}
