@@ -13,6 +13,7 @@ from models.exact_json import read_json, write_json
 
 OLDEST_SERVER = 15
 CONNECT_TIMEOUT_SECONDS = 10
+SESSION_OPTIONS = "-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres"
 # A lock is held by a session; without these a firewall drops it when a long pull leaves it idle.
 KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6}
 
@@ -47,8 +48,9 @@ def open_engine(address: str | URL) -> Engine:
 
     Every session is in UTC. JSON is read with its fractions as text, never as floats.
     """
+    url = warehouse_url(address) if isinstance(address, str) else address
     return create_engine(
-        warehouse_url(address) if isinstance(address, str) else address,
+        url,
         pool_pre_ping=True,
         pool_size=4,
         max_overflow=12,
@@ -58,7 +60,7 @@ def open_engine(address: str | URL) -> Engine:
             "application_name": f"meterhouse process {os.getpid()}",
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "client_encoding": "utf8",
-            "options": "-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres",
+            "options": f"{url.normalized_query.get('options', ('',))[-1]} {SESSION_OPTIONS}",
             **KEEPALIVES,
         },
     )

@@ -7,12 +7,13 @@ that may read the marts.
 import hashlib
 import logging
 
+from psycopg2.errors import InsufficientPrivilege
 from sqlalchemy import Connection, Engine, Inspector, MetaData, Table, inspect, text
 from sqlalchemy.dialects import registry
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.schema import CreateTable
 
-from connectors.database import WarehouseUnavailable, connected
+from connectors.database import WarehouseUnavailable, connected, place
 from models.tables import billing, catalog, ops, raw
 
 logger = logging.getLogger(__name__)
@@ -83,19 +84,33 @@ def prepare_warehouse(engine: Engine) -> None:
 
     Costs one query when nothing is to do. Two processes may call it at once.
     """
+    try:
+        with connected(engine) as connection, connection.begin():
+            _prepare(connection)
+    except ProgrammingError as error:
+        if not isinstance(error.orig, InsufficientPrivilege):
+            raise
+        url = engine.url
+        raise WarehouseUnavailable(
+            f"the user {url.username} may not create what Meterhouse needs in {place(url)}: "
+            f"{str(error.orig).strip()}. Let the database's owner execute: "
+            f'grant create on database "{url.database}" to "{url.username}"'
+        ) from None
+
+
+def _prepare(connection: Connection) -> None:
     fingerprint = schema_fingerprint()
-    with connected(engine) as connection, connection.begin():
-        if _stored_fingerprint(connection) == fingerprint:
-            return
-        connection.execute(text("select pg_advisory_xact_lock(hashtext('meterhouse schema'))"))
-        if _stored_fingerprint(connection) == fingerprint:
-            return
-        _create_schemas(connection)
-        _create_tables(connection)
-        _create_guards(connection)
-        _prepare_reader(connection)
-        _set_owner_to_utc(connection)
-        connection.execute(text(f"comment on schema ops is '{fingerprint}'"))
+    if _stored_fingerprint(connection) == fingerprint:
+        return
+    connection.execute(text("select pg_advisory_xact_lock(hashtext('meterhouse schema'))"))
+    if _stored_fingerprint(connection) == fingerprint:
+        return
+    _create_schemas(connection)
+    _create_tables(connection)
+    _create_guards(connection)
+    _prepare_reader(connection)
+    _set_owner_to_utc(connection)
+    connection.execute(text(f"comment on schema ops is '{fingerprint}'"))
 
 
 def schema_fingerprint() -> str:
@@ -132,8 +147,11 @@ def _stored_fingerprint(connection: Connection) -> str | None:
 
 
 def _create_schemas(connection: Connection) -> None:
+    # Asked first: where schemas were made for us, the right to make them may be missing.
+    present = set(inspect(connection).get_schema_names())
     for name in SCHEMAS:
-        connection.execute(text(f"create schema if not exists {name}"))
+        if name not in present:
+            connection.execute(text(f"create schema {name}"))
 
 
 def _create_tables(connection: Connection) -> None:
