@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from models.entries import Entry
 from models.fields import (
@@ -77,6 +77,13 @@ class Credit(Entry):
     expires: Day | None = None
     priority: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     paid: bool = False
+
+    @field_validator("id")
+    @classmethod
+    def _is_not_reserved(cls, given: str) -> str:
+        if given == "carried":
+            raise refusal("carried is what a negative invoice carries on; expected another id")
+        return given
 
     @model_validator(mode="after")
     def _expires_after_it_begins(self) -> Self:

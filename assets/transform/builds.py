@@ -23,6 +23,7 @@ class BuildInputs:
     late_usage: str
     project_hash: str
     delivery_count: int
+    resolution_count: int
     invoice_event_count: int
     payment_states: str
 
@@ -35,6 +36,7 @@ class BuildInputs:
             self.late_usage,
             self.project_hash,
             self.delivery_count,
+            self.resolution_count,
             self.invoice_event_count,
             self.payment_states,
         ]
@@ -53,7 +55,15 @@ def build_inputs(
     payment_states = select(
         func.md5(
             func.string_agg(
-                func.concat_ws(" ", paid.c.stripe_invoice_id, paid.c.status, paid.c.amount_paid),
+                func.concat_ws(
+                    " ",
+                    paid.c.stripe_invoice_id,
+                    paid.c.status,
+                    paid.c.total,
+                    paid.c.amount_due,
+                    paid.c.amount_paid,
+                    paid.c.attempt_count,
+                ),
                 aggregate_order_by(literal(","), paid.c.stripe_invoice_id),
             )
         )
@@ -66,6 +76,7 @@ def build_inputs(
         # Counts of rows that are only ever added: unlike the highest number, a count also sees a
         # transaction that commits late.
         delivery_count=count_rows(connection, raw.deliveries),
+        resolution_count=count_rows(connection, raw.quarantine_resolutions),
         invoice_event_count=count_rows(connection, billing.invoice_events),
         payment_states=connection.execute(payment_states).scalar() or "",
     )

@@ -133,5 +133,6 @@ stripe_invoices = Table(
     Column("attempt_count", Integer, nullable=False),
     words("hosted_invoice_url", nullable=True),
     instant("synced_at"),
+    UniqueConstraint("invoice_id"),
     comment="One row per invoice in Stripe, as of the last synchronisation.",
 )

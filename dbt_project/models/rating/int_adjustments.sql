@@ -21,34 +21,51 @@ periods as (
 
 ),
 
+invoices as (
+
+    select
+        invoice_id,
+        invoice_number,
+        invoice_sequence
+    from {{ source('billing', 'closed_periods') }}
+
+),
+
+invoice_lines as (
+
+    select
+        invoice_line_id,
+        invoice_id,
+        kind,
+        charge_id,
+        dimension_id,
+        reference_id,
+        period_start,
+        period_end,
+        quantity,
+        amount,
+        description
+    from {{ source('billing', 'closed_lines') }}
+
+),
+
 closed_periods as (
 
     select
-        closed.invoice_id,
-        closed.invoice_number
-    from {{ source('billing', 'closed_periods') }} as closed
+        invoices.invoice_id,
+        invoices.invoice_number
+    from invoices
     inner join parameters
-        on closed.invoice_sequence < parameters.invoices_before
+        on invoices.invoice_sequence < parameters.invoices_before
 
 ),
 
 closed_lines as (
 
-    select
-        lines.invoice_line_id,
-        lines.invoice_id,
-        lines.kind,
-        lines.charge_id,
-        lines.dimension_id,
-        lines.reference_id,
-        lines.period_start,
-        lines.period_end,
-        lines.quantity,
-        lines.amount,
-        lines.description
-    from {{ source('billing', 'closed_lines') }} as lines
+    select invoice_lines.*
+    from invoice_lines
     inner join closed_periods
-        on lines.invoice_id = closed_periods.invoice_id
+        on invoice_lines.invoice_id = closed_periods.invoice_id
 
 ),
 

@@ -34,16 +34,28 @@ calendar as (
 
 ),
 
+invoices as (
+
+    select
+        contract_id,
+        catalog_version,
+        invoice_sequence,
+        period_start,
+        period_end
+    from {{ source('billing', 'closed_periods') }}
+
+),
+
 closed_periods as (
 
     select
-        closed.contract_id,
-        closed.catalog_version,
-        closed.period_start,
-        closed.period_end
-    from {{ source('billing', 'closed_periods') }} as closed
+        invoices.contract_id,
+        invoices.catalog_version,
+        invoices.period_start,
+        invoices.period_end
+    from invoices
     inner join parameters
-        on closed.invoice_sequence < parameters.invoices_before
+        on invoices.invoice_sequence < parameters.invoices_before
 
 ),
 

@@ -70,19 +70,53 @@ needs as (
 
 ),
 
+closed_periods as (
+
+    select
+        invoice_id,
+        invoice_sequence
+    from {{ source('billing', 'closed_periods') }}
+
+),
+
+closed_lines as (
+
+    select
+        invoice_id,
+        contract_id,
+        reference_id,
+        amount
+    from {{ source('billing', 'closed_lines') }}
+    where kind = 'credit'
+
+),
+
+credit_grants as (
+
+    select
+        catalog_version,
+        contract_id,
+        credit_id,
+        amount,
+        priority,
+        valid_from,
+        expires_on
+    from {{ source('catalog', 'credit_grants') }}
+
+),
+
 closed_credit_lines as (
 
     select
-        lines.contract_id,
-        lines.reference_id,
-        sum(lines.amount) as amount
-    from {{ source('billing', 'closed_lines') }} as lines
-    inner join {{ source('billing', 'closed_periods') }} as closed
-        on lines.invoice_id = closed.invoice_id
+        closed_lines.contract_id,
+        closed_lines.reference_id,
+        sum(closed_lines.amount) as amount
+    from closed_lines
+    inner join closed_periods
+        on closed_lines.invoice_id = closed_periods.invoice_id
     inner join parameters
-        on closed.invoice_sequence < parameters.invoices_before
-    where lines.kind = 'credit'
-    group by lines.contract_id, lines.reference_id
+        on closed_periods.invoice_sequence < parameters.invoices_before
+    group by closed_lines.contract_id, closed_lines.reference_id
 
 ),
 
@@ -111,7 +145,7 @@ grants as (
         credit_grants.valid_from,
         credit_grants.expires_on,
         credit_grants.amount + coalesce(closed_credit_lines.amount, 0) as remaining
-    from {{ source('catalog', 'credit_grants') }} as credit_grants
+    from credit_grants
     inner join parameters
         on credit_grants.catalog_version = parameters.catalog_version
     left join closed_credit_lines

@@ -69,19 +69,34 @@ counted_spans as (
 
 ),
 
+journal as (
+
+    select
+        record_key,
+        is_reversal,
+        sign,
+        tenant_id,
+        dimension_id,
+        occurred_at,
+        metadata,
+        build_number
+    from {{ ref('jnl_usage_entries') }}
+
+),
+
 entries as (
 
     select
-        entries.record_key,
-        entries.is_reversal,
-        entries.sign,
-        entries.tenant_id,
-        entries.dimension_id,
-        entries.occurred_at,
-        entries.metadata
-    from {{ ref('jnl_usage_entries') }} as entries
+        journal.record_key,
+        journal.is_reversal,
+        journal.sign,
+        journal.tenant_id,
+        journal.dimension_id,
+        journal.occurred_at,
+        journal.metadata
+    from journal
     inner join parameters
-        on entries.build_number <= parameters.journal_watermark
+        on journal.build_number <= parameters.journal_watermark
 
 ),
 

@@ -67,23 +67,42 @@ periods as (
 
 ),
 
+tenant_versions as (
+
+    select
+        catalog_version,
+        tenant_id,
+        customer_id
+    from {{ source('catalog', 'tenants') }}
+
+),
+
+dimension_versions as (
+
+    select
+        catalog_version,
+        dimension_id
+    from {{ source('catalog', 'dimensions') }}
+
+),
+
 tenants as (
 
     select
-        tenants.tenant_id,
-        tenants.customer_id
-    from {{ source('catalog', 'tenants') }} as tenants
+        tenant_versions.tenant_id,
+        tenant_versions.customer_id
+    from tenant_versions
     inner join parameters
-        on tenants.catalog_version = parameters.catalog_version
+        on tenant_versions.catalog_version = parameters.catalog_version
 
 ),
 
 dimensions as (
 
-    select dimensions.dimension_id
-    from {{ source('catalog', 'dimensions') }} as dimensions
+    select dimension_versions.dimension_id
+    from dimension_versions
     inner join parameters
-        on dimensions.catalog_version = parameters.catalog_version
+        on dimension_versions.catalog_version = parameters.catalog_version
 
 ),
 
