@@ -8,7 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
-from connectors.deliveries import DeliveredRow, Delivery, DeliveryFailed, Unreadable
+from connectors.deliveries import (
+    DeliveredRow,
+    Delivery,
+    DeliveryFailed,
+    SourceUnavailable,
+    Unreadable,
+)
 from connectors.file_formats import FileFormat, format_of, read_rows
 from connectors.object_store import Store, StoredObject
 from models.delivered import Reason
@@ -36,10 +42,15 @@ def deliveries(
             rows = _manifest_rows(store, stored, latest, file_format)
             yield Delivery(name, latest.version, rows)
         return
-    for file in stored:
-        told = _format(file, file_format)
-        if told is not None:
-            yield Delivery(file.name, file.version, _file_rows(store, [file], file_format))
+    files = [file for file in stored if _format(file, file_format) is not None]
+    if stored and not files:
+        raise SourceUnavailable(
+            store.source,
+            f"none of its {len(stored)} files is known as CSV or Parquet by its name",
+            "Set `format: csv` or `parquet`, or correct the prefix or path",
+        )
+    for file in files:
+        yield Delivery(file.name, file.version, _file_rows(store, [file], file_format))
 
 
 def _format(file: StoredObject, file_format: FileFormat | None) -> FileFormat | None:

@@ -105,7 +105,7 @@ def _range(
         if first == last:
             raise SourceUnavailable(
                 project.source,
-                f"the export of {first} was broken {MAX_ATTEMPTS} times: {broken}",
+                f"the export of {first} stays broken: {broken}",
                 "Nothing of that day was kept; the next pull asks for it again",
             ) from broken
         middle = first + (last - first) // 2
@@ -130,7 +130,7 @@ def _exported(project: MixpanelProject, client: httpx.Client, first: date, last:
         except BrokenExport:
             export.close()
             broken += 1
-            if broken >= attempts:
+            if broken >= attempts or attempt == MAX_ATTEMPTS:
                 raise
             project.sleep(_backoff(attempt))
         except BaseException:

@@ -103,11 +103,15 @@ class S3Stream:
 
 
 class LocalFolder:
-    """The files that match a path with wildcards; ``**`` goes into folders."""
+    """The files that match a path with wildcards; ``**`` goes into folders.
 
-    def __init__(self, source: str, pattern: str) -> None:
+    Files below ``directory`` are known by their path from there, so that a workspace can move.
+    """
+
+    def __init__(self, source: str, directory: Path, pattern: str) -> None:
         self.source = source
-        self.pattern = pattern
+        self.directory = directory.resolve()
+        self.pattern = str(self.directory / Path(pattern).expanduser())
 
     def objects(self) -> Iterator[StoredObject]:
         """Yield every file in the order of names; its version is the hash of its bytes.
@@ -119,28 +123,32 @@ class LocalFolder:
             raise SourceUnavailable(
                 self.source, f"there is no file {self.pattern}", "Check its path"
             )
-        for name in names:
-            path = Path(name)
+        for path in map(Path, names):
             if path.is_file():
-                yield StoredObject(name, self._version(path), path.stat().st_mtime)
+                yield StoredObject(self._name(path), self._version(path), path.stat().st_mtime)
 
     def open(self, stored: StoredObject) -> Any:
         """Return the bytes of a file."""
+        path = self.directory / stored.name
         try:
-            return Path(stored.name).open("rb")
+            return path.open("rb")
         except OSError as error:
-            raise self._unreadable(stored.name, error) from error
+            raise self._unreadable(path, error) from error
+
+    def _name(self, path: Path) -> str:
+        is_inside = path.is_relative_to(self.directory)
+        return str(path.relative_to(self.directory) if is_inside else path)
 
     def _version(self, path: Path) -> str:
         try:
             with path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            raise self._unreadable(str(path), error) from error
+            raise self._unreadable(path, error) from error
 
-    def _unreadable(self, name: str, error: OSError) -> SourceUnavailable:
+    def _unreadable(self, path: Path, error: OSError) -> SourceUnavailable:
         return SourceUnavailable(
-            self.source, f"{name}: {error.strerror}", "Check the path and the right to read it"
+            self.source, f"{path}: {error.strerror}", "Check the path and the right to read it"
         )
 
 

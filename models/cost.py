@@ -141,7 +141,7 @@ class CostReader:
             consumed_quantity,
             _text(row, "consumed_unit"),
             _tags(row.get("tags")),
-            bool(row.get("is_estimated")) or billing_end > self._now,
+            str(row.get("is_estimated")).lower() == "true" or billing_end > self._now,
             billed_rounded or effective_rounded,
         )
 

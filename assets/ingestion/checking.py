@@ -7,7 +7,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from assets.ingestion.plans import (
     focus_store,
-    located,
     mixpanel_project,
     postgres_table,
 )
@@ -51,7 +50,7 @@ def _reach(source: AnySource, directory: Path) -> None:
         case S3Source():
             next(S3Bucket(source.name, source.bucket, source.prefix, source).objects(), None)
         case FileSource():
-            next(LocalFolder(source.name, located(directory, source.path)).objects(), None)
+            next(LocalFolder(source.name, directory, source.path).objects(), None)
         case PostgresSource():
             postgres.check(postgres_table(source))
         case MixpanelSource():

@@ -67,7 +67,7 @@ def _(source: S3Source, request: Request) -> Plan:
 
 @plan.register
 def _(source: FileSource, request: Request) -> Plan:
-    store = LocalFolder(source.name, located(request.directory, source.path))
+    store = LocalFolder(source.name, request.directory, source.path)
     found = file_deliveries(store, source.format)
     return Plan(found, _now(request), usage_fields(source), source.timezone)
 
@@ -148,11 +148,6 @@ def _reaching_back(first: date, start: date | None, reached: date | None) -> dat
     return first if start is None else min(first, start)
 
 
-def located(directory: Path, path: str) -> str:
-    """Return a path of the settings, which is relative to the workspace."""
-    return str(directory / Path(path).expanduser())
-
-
 def usage_fields(source: UsageSource) -> dict[str, Any]:
     """Return where a source has the fields of a record; a table's key is the record's id."""
     fields: dict[str, Any] = dict(source.fields.items())
@@ -192,7 +187,7 @@ def focus_store(source: FocusSource, directory: Path) -> Store:
     """Return the bucket or folder of an export; a folder stands for everything below it."""
     if source.bucket:
         return S3Bucket(source.name, source.bucket, source.prefix, source)
-    path = located(directory, source.path or "")
-    if Path(path).is_dir():
+    path = source.path or ""
+    if (directory / Path(path).expanduser()).is_dir():
         path = f"{path}/**/*"
-    return LocalFolder(source.name, path)
+    return LocalFolder(source.name, directory, path)

@@ -264,6 +264,12 @@ def test_a_manifest_that_is_no_json_is_told(warehouse, export):
         pulled(warehouse, export)
 
 
+def test_files_of_no_known_format_are_told(tmp_path, warehouse):
+    (tmp_path / "bill.zip").write_bytes(b"PK")
+    with pytest.raises(SourceUnavailable, match=r"none of its 1 files .*Set `format"):
+        pull(source(), warehouse, AS_OF, directory=tmp_path)
+
+
 def test_a_folder_that_is_not_there_is_told(tmp_path, warehouse):
     with pytest.raises(SourceUnavailable, match="there is no file"):
         pull(source("nowhere"), warehouse, AS_OF, directory=tmp_path)

@@ -295,7 +295,7 @@ def test_a_day_that_stays_broken_is_not_landed_at_all(exports, warehouse, naps, 
     exports.add("2026-03-10", number=1)
     exports.add("2026-03-10", number=2)
     exports.faults = [fault] * 20
-    with pytest.raises(SourceUnavailable, match="the export of 2026-03-10 was broken 5 times"):
+    with pytest.raises(SourceUnavailable, match="the export of 2026-03-10 stays broken"):
         pull(source(exports, lookback_days=0), warehouse, AS_OF)
     assert (objects(warehouse), records(warehouse, "value")) == ([], [])
     assert source_state(warehouse, "product").complete_until is None
@@ -322,6 +322,14 @@ def test_a_spent_limit_is_waited_for_as_the_server_asks(exports, warehouse, naps
     exports.faults = [(429, {"Retry-After": "3"}), (503, {}), (500, {})]
     assert pull(source(exports), warehouse, AS_OF).delivered_count == 1
     assert naps == [3.0, 4.0, 8.0]
+
+
+def test_every_kind_of_trouble_counts_as_an_attempt(exports, warehouse, naps):
+    exports.add("2026-03-10")
+    exports.faults = [(503, {}), html, html, html, html, html]
+    with pytest.raises(SourceUnavailable, match="stays broken"):
+        pull(source(exports, lookback_days=0), warehouse, AS_OF)
+    assert (len(exports.requests), len(naps)) == (5, 4)
 
 
 @pytest.mark.parametrize(

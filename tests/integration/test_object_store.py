@@ -230,6 +230,27 @@ def test_files_are_found_by_wildcards_and_land_once(tmp_path, warehouse):
     assert pull(files("**/*.jsonl"), warehouse, AS_OF, directory=tmp_path).delivered_count == 2
 
 
+def test_a_workspace_that_moves_lands_nothing_again(tmp_path, warehouse):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "a.jsonl").write_bytes(lines(1))
+    pull(files("*.jsonl"), warehouse, AS_OF, directory=tmp_path / "here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    report = pull(files("*.jsonl"), warehouse, AS_OF, directory=tmp_path / "there")
+    assert (report.delivery_count, report.skipped_count) == (0, 1)
+    assert deliveries(warehouse) == [("a.jsonl", 1)]
+
+
+def test_a_file_that_may_not_be_read_is_told(tmp_path, warehouse, monkeypatch):
+    (tmp_path / "a.jsonl").write_bytes(lines(1))
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("connectors.object_store.hashlib.file_digest", refuse)
+    with pytest.raises(SourceUnavailable, match=r"a\.jsonl: Permission denied"):
+        pull(files("*.jsonl"), warehouse, AS_OF, directory=tmp_path)
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path, warehouse):
     with pytest.raises(SourceUnavailable, match="there is no file"):
         pull(files("a.jsonl"), warehouse, AS_OF, directory=tmp_path)
