@@ -89,10 +89,9 @@ class SandboxServers:
         process: subprocess.Popen[bytes] | None = None
         while time.monotonic() < deadline:
             addresses = self.running()
-            if addresses is not None and addresses.generation == GENERATION:
-                return addresses
             if addresses is not None:
-                # An older version of ourselves, which serves files that were written anew.
+                return addresses
+            if self._is_of_another_generation():
                 self.stop()
             if process is not None and process.poll() not in (None, 0):
                 raise SandboxFailed(f"the stand-ins did not start; {self._end_of_log()}")
@@ -103,30 +102,34 @@ class SandboxServers:
 
     def running(self) -> SandboxAddresses | None:
         """Return the addresses if the stand-ins live and answer."""
-        if not self._is_locked():
+        if not self._is_locked() or self._is_of_another_generation():
             return None
-        try:
-            content = json.loads((self.directory / ADDRESSES).read_text())
-            addresses = SandboxAddresses(**content)
-        except (OSError, ValueError, TypeError):
-            return None
-        return addresses if _answers(addresses) else None
+        content = self._written()
+        addresses = SandboxAddresses(**content) if content else None
+        return addresses if addresses and _answers(addresses) else None
 
     def stop(self) -> None:
         """End the stand-ins, if they run; what they know stays."""
-        try:
-            pid = int(json.loads((self.directory / ADDRESSES).read_text())["pid"])
-        except (OSError, ValueError, KeyError):
-            return
+        content = self._written()
         # The lock says that the process is still ours: its number alone may belong to another.
-        if not self._is_locked():
+        if not content or not self._is_locked():
             return
+        pid = int(content["pid"])
         os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + STOPPING_SECONDS
         while self._is_locked():
             if time.monotonic() > deadline:
                 raise SandboxFailed(f"the stand-ins (process {pid}) do not end")
             time.sleep(0.05)
+
+    def _written(self) -> dict[str, Any]:
+        """Return what the process has written of itself; nothing before it is ready."""
+        return _json_of(self.directory / ADDRESSES)
+
+    def _is_of_another_generation(self) -> bool:
+        """Whether an older version of ourselves may serve files that were written anew since."""
+        content = self._written()
+        return bool(content) and content.get("generation") != GENERATION
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "sandbox.start", "--state", str(self.directory)]
@@ -231,9 +234,9 @@ class SandboxProcess:
         return server
 
 
-def _json_of(file: Path) -> dict[str, int]:
+def _json_of(file: Path) -> dict[str, Any]:
     try:
-        content: dict[str, int] = json.loads(file.read_text())
+        content: dict[str, Any] = json.loads(file.read_text())
     except (OSError, ValueError):
         return {}
     return content
