@@ -44,8 +44,8 @@ def approve(
 ) -> list[str]:
     """Approve finalised invoices, named by id or number, and return the ids newly approved.
 
-    All or none: raises ``InvoiceStateError`` for one that is not finalised or was voided. One that is
-    approved already stays as it is.
+    All or none: raises ``InvoiceStateError`` for one that is not finalised or was voided. One
+    that is approved already stays as it is.
     """
     approved = []
     with warehouse.begin() as connection:

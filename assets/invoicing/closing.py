@@ -54,9 +54,9 @@ def close_period(
 ) -> CloseReport:
     """Finalise the drafts whose last day lies in the given month (any month, if None).
 
-    Reads the drafts of the latest build and its instant; freezes them with their lines, in order of
-    period, each with the next number. A draft is held back, with the reason, while its period and
-    grace are not over, a usage source is not complete past its end, or an earlier period of the same
+    Freezes the drafts of the latest build with their lines, in order of period, each with the next
+    number. A draft is held back, with the reason, while its period and grace are not over at the
+    build's instant, a usage source is not complete past its end, or an earlier period of the same
     contract is open. A second call finds nothing left to do.
     """
     report = CloseReport()
@@ -102,7 +102,7 @@ def latest_build(connection: Connection) -> Build:
     ).first()
     if unfinished is not None:
         raise StaleDraftsError(
-            f"build {unfinished.build_number} did not finish: run `meterhouse run` again, then close"
+            f"build {unfinished.build_number} did not finish: run `meterhouse run`, then close again"
         )
     return Build(parameters.build_number, parameters.as_of, parameters.late_usage)
 

@@ -10,8 +10,8 @@ Document = tuple[dict[str, str | None], list[dict[str, str | None]]]
 def read_document(connection: Connection, schema: str, invoice_id: str) -> Document | None:
     """Return header and lines of an invoice, every value as the warehouse prints it.
 
-    ``schema`` is ``billing`` for a frozen invoice, else the schema in which it was rated. None where
-    there is no such invoice.
+    ``schema`` is ``billing`` for a frozen invoice, else the schema in which it was rated. None
+    where there is no such invoice.
     """
     invoices, lines = (
         ("invoices", "invoice_lines")

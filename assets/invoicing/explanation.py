@@ -88,7 +88,7 @@ def explain(warehouse: Warehouse, reference: str) -> Explanation:
 
 
 def usage_records(connection: Connection, line_id: str) -> Iterator[Row]:
-    """Yield the journal entries a usage line is made of, in order of time, with their source row."""
+    """Yield the journal entries a usage line is made of, by time, with their source rows."""
     yield from connection.execution_options(stream_results=True, max_row_buffer=1_000).execute(
         text(RECORDS), {"line_id": line_id}
     )
