@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 FaultKind = Literal[
-    "drop_before", "drop_after", "stored_500", "status_429", "lock_timeout", "delay"
+    "drop_before", "drop_after", "drop_late", "stored_500", "status_429", "lock_timeout", "delay"
 ]
 FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 

@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,9 @@ class StripeService:
         if request.method != "POST":
             pause(fault)
             return self._executed(request, route, fault)
+        if fault is not None and fault.kind == "drop_late":
+            self._execute_later(request, route, fault)
+            raise DroppedError
         answer = self._exactly_once(request, route, fault)
         if fault is not None and fault.kind == "drop_after":
             raise DroppedError
@@ -122,6 +125,17 @@ class StripeService:
         finally:
             with self._in_flight_lock:
                 self._in_flight.discard(key)
+
+    def _execute_later(self, request: Request, route: Route, fault: Fault) -> None:
+        """Execute a request whose caller has given up; its key is taken from now on."""
+        late = threading.Thread(
+            target=self._exactly_once,
+            args=(request, route, replace(fault, kind="delay")),
+            daemon=True,
+        )
+        late.start()
+        while request.idempotency_key not in self._in_flight and late.is_alive():
+            time.sleep(0.001)
 
     def _replayed(self, request: Request, key: str) -> Answer | None:
         """Return the stored answer of a key that is younger than a day."""
