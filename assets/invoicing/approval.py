@@ -1,6 +1,6 @@
 """Approving and voiding finalised invoices."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -83,7 +83,7 @@ def invoice_state(connection: Connection, reference: str) -> InvoiceState:
         raise InvoiceStateError(
             f"there is no finalised invoice {reference}; `meterhouse invoices` lists them"
         )
-    happened = connection.execute(
+    happened: Iterable[str] = connection.execute(
         select(events.c.event).where(events.c.invoice_id == invoice.invoice_id)
     ).scalars()
     stripe_invoice_id = connection.execute(

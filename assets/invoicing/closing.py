@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 from sqlalchemy import Connection, Row, func, insert, literal, select, text
 
@@ -102,7 +103,7 @@ def latest_build(connection: Connection) -> Build:
     ).first()
     if unfinished is not None:
         raise StaleDraftsError(
-            f"build {unfinished.build_number} did not finish: run `meterhouse run`, then close again"
+            f"build {unfinished.build_number} did not finish: `meterhouse run` again, then close"
         )
     return Build(parameters.build_number, parameters.as_of, parameters.late_usage)
 
@@ -192,7 +193,7 @@ def finalise(connection: Connection, draft: Row, build: Build, now: datetime) ->
 def approve_invoice(connection: Connection, invoice_id: str, actor: str, now: datetime) -> None:
     """Approve a finalised invoice and, where there is something to pay, queue it for posting."""
     record_event(connection, invoice_id, "approved", actor, now)
-    amount_due = connection.execute(
+    amount_due: Decimal = connection.execute(
         select(billing.invoices.c.amount_due).where(billing.invoices.c.invoice_id == invoice_id)
     ).scalar_one()
     if amount_due > 0:
