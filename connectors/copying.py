@@ -1,9 +1,12 @@
-"""Rows into a table through ``COPY``: streamed, in bounded memory, every value as text."""
+"""Rows into a table through ``COPY``: streamed, in bounded memory, every value as text.
 
-import csv
-import io
+The text format of ``COPY``, not CSV: a row without special characters, as nearly all are, is then
+one ``join``, which takes a fraction of the time of Python's CSV writer.
+"""
+
 import re
 import secrets
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -21,6 +24,8 @@ CHUNK_CHARACTERS = 1 << 20
 READ_BYTES = 1 << 16
 # The word that stands for null. No delivered text can be equal to it, as nobody can know it.
 _NULL = f"null-{secrets.token_hex(16)}"
+_SPECIAL = re.compile(r"[\\\n\r]").search
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 class UnstorableRowError(ValueError):
@@ -38,11 +43,11 @@ def copy_rows(
     unknown = [name for name in columns if name not in table.c]
     if unknown:
         raise UnstorableRowError(f"{table.fullname} has no column {', '.join(unknown)}")
-    stream = _CsvStream(table, columns, rows)
+    stream = _TextStream(table, columns, rows)
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    statement = sql.SQL(
-        "copy {} ({}) from stdin (format csv, encoding 'UTF8', null {}, force_null ({}))"
-    ).format(sql.Identifier(*table.fullname.split(".")), names, sql.Literal(_NULL), names)
+    statement = sql.SQL("copy {} ({}) from stdin (format text, encoding 'UTF8', null {})").format(
+        sql.Identifier(*table.fullname.split(".")), names, sql.Literal(_NULL)
+    )
     cursor: Any = connection.connection.cursor()
     try:
         with cursor:
@@ -57,7 +62,7 @@ def copy_rows(
     return stream.row_count
 
 
-class _CsvStream:
+class _TextStream:
     """The rows as a file that ``COPY`` reads."""
 
     def __init__(self, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -83,8 +88,7 @@ class _CsvStream:
         return piece
 
     def _encoded(self) -> Iterator[bytes]:
-        for first_row, values in self._written():
-            text = values.getvalue()
+        for first_row, text in self._written():
             if "\x00" in text:
                 raise self._unstorable(first_row, text, "\x00", "a NUL character")
             try:
@@ -93,43 +97,51 @@ class _CsvStream:
                 lone = text[error.start]
                 raise self._unstorable(first_row, text, lone, "half of a surrogate pair") from None
 
-    def _written(self) -> Iterator[tuple[int, io.StringIO]]:
-        """Yield CSV text by the chunk, with the number of its first row."""
-        buffer, first_row = io.StringIO(newline=""), 1
-        # All values are quoted: an unquoted carriage return or `\.` would mean something to COPY.
-        writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    def _written(self) -> Iterator[tuple[int, str]]:
+        """Yield text by the chunk, with the number of its first row."""
+        lines: list[str] = []
+        length, first_row = 0, 1
         width = len(self._columns)
         for row in self._rows:
             self.row_count += 1
-            if len(row) != width:
-                raise UnstorableRowError(
-                    f"row {self.row_count} for {self._table.fullname} has {len(row)} values, "
-                    f"expected {width}"
-                )
-            writer.writerow([value if type(value) is str else _text(value) for value in row])
-            if buffer.tell() >= CHUNK_CHARACTERS:
-                yield first_row, buffer
-                buffer.seek(0)
-                buffer.truncate()
-                first_row = self.row_count + 1
-        yield first_row, buffer
+            values = [
+                value
+                if type(value) is str
+                else _NULL
+                if value is None
+                else _TEXT_OF[type(value)](value)
+                for value in row
+            ]
+            line = "\t".join(values)
+            if len(values) != width or line.count("\t") != width - 1 or _SPECIAL(line):
+                line = self._escaped(values)
+            lines.append(line)
+            length += len(line)
+            if length >= CHUNK_CHARACTERS:
+                yield first_row, "\n".join((*lines, ""))
+                lines.clear()
+                length, first_row = 0, self.row_count + 1
+        yield first_row, "\n".join((*lines, ""))
+
+    def _escaped(self, values: list[str]) -> str:
+        if len(values) != len(self._columns):
+            raise UnstorableRowError(
+                f"row {self.row_count} for {self._table.fullname} has {len(values)} values, "
+                f"expected {len(self._columns)}"
+            )
+        return "\t".join(value.translate(_ESCAPES) for value in values)
 
     def _unstorable(
         self, first_row: int, text: str, character: str, what: str
     ) -> UnstorableRowError:
-        rows = csv.reader(io.StringIO(text, newline=""))
-        for number, row in enumerate(rows, start=first_row):
-            for name, value in zip(self._columns, row, strict=True):
+        for number, line in enumerate(text.split("\n"), start=first_row):
+            for name, value in zip(self._columns, line.split("\t"), strict=False):
                 if character in value:
                     return UnstorableRowError(
                         f"row {number} for {self._table.fullname}: {name} holds {what}, "
                         "which Postgres cannot store"
                     )
         return UnstorableRowError(f"a row for {self._table.fullname} holds {what}")
-
-
-def _null(_: None) -> str:
-    return _NULL
 
 
 def _decimal(value: Decimal) -> str:
@@ -144,24 +156,7 @@ def _instant(value: datetime) -> str:
     return value.isoformat()
 
 
-_TEXT_OF: dict[type, Callable[[Any], str]] = {
-    type(None): _null,
-    int: str,
-    Decimal: _decimal,
-    bool: lambda value: "true" if value else "false",
-    datetime: _instant,
-    date: date.isoformat,
-    UUID: str,
-    dict: write_json,
-    list: write_json,
-    tuple: write_json,
-}
-
-
-def _text(value: object) -> str:
-    convert = _TEXT_OF.get(type(value))
-    if convert is not None:
-        return convert(value)
+def _other(value: object) -> str:
     if isinstance(value, str):
         return str(value)
     if isinstance(value, Mapping):
@@ -170,6 +165,22 @@ def _text(value: object) -> str:
         f"a value of type {type(value).__name__} cannot be copied; expected text, int, Decimal, "
         "bool, date, datetime, UUID, None, or a mapping or list for JSON"
     )
+
+
+_TEXT_OF: defaultdict[type, Callable[[Any], str]] = defaultdict(
+    lambda: _other,
+    {
+        int: str,
+        Decimal: _decimal,
+        bool: lambda value: "true" if value else "false",
+        datetime: _instant,
+        date: date.isoformat,
+        UUID: str,
+        dict: write_json,
+        list: write_json,
+        tuple: write_json,
+    },
+)
 
 
 def _explain(table: Table, error: psycopg2.Error) -> str:

@@ -61,6 +61,11 @@ class Warehouse(dg.ConfigurableResource):
         with database.locked(self.engine, name, wait_seconds):
             yield
 
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Close the pool when a run has ended: every run has a resource of its own."""
+        del context
+        self.close()
+
     def close(self) -> None:
         """Close the pool's connections; it opens again on the next use."""
         if self._engine is not None:

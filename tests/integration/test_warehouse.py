@@ -176,6 +176,7 @@ def test_any_text_and_any_decimal_survive(sampled, rows):
         ((Decimal("NaN"), "x"), "NaN is not an amount"),
         ((1, datetime(2026, 1, 1)), "has no time zone"),  # noqa: DTZ001 - the case itself
         ((1,), "row 3 for raw.samples has 1 values, expected 2"),
+        (("1\t2",), "row 3 for raw.samples has 1 values, expected 2"),
         (("one", "x"), "raw.samples, row 3, column number: invalid input syntax"),
     ],
 )
