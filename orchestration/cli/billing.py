@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from getpass import getuser
 from typing import Annotated, Any
 
-import click
 import typer
 
 from orchestration.cli.pipeline import build_if_stale, require_success
+from orchestration.cli.printing import money
 from orchestration.cli.session import Session, session_of
 from orchestration.failures import ActionNeeded
 
@@ -52,7 +52,7 @@ def invoices(
                 row["period_start"],
                 row["period_end"],
                 row["status"],
-                row["total"],
+                money(row["total"], row["currency"]),
                 row["currency"],
             ]
             for row in found
@@ -99,7 +99,8 @@ def explain_invoice(session: Session, explanation: Any) -> None:
     number = invoice.invoice_number or "draft"
     printer.line(
         f"{number}: {invoice.customer_id}, {invoice.period_start} to {invoice.period_end} "
-        f"(exclusive), {invoice.status}, {invoice.total} {invoice.currency}"
+        f"(exclusive), {invoice.status}, "
+        f"{money(invoice.total, invoice.currency)} {invoice.currency}"
     )
     printer.table(
         ["No.", "Kind", "Description", "Quantity", "Exact", "Amount", "Line"],
@@ -110,7 +111,7 @@ def explain_invoice(session: Session, explanation: Any) -> None:
                 line.description,
                 line.quantity,
                 line.exact_amount,
-                line.amount,
+                money(line.amount, line.currency),
                 line.invoice_line_id,
             ]
             for line in explanation.lines
@@ -133,7 +134,10 @@ def explain_line(session: Session, explanation: Any, line: Any, limit: int) -> N
         ]
     notes = explanation.notes(line)
     printer.json({**dict(line._mapping), "explanation": notes, "records": records})
-    printer.line(f"{line.description}: {line.amount} {line.currency} (exactly {line.exact_amount})")
+    printer.line(
+        f"{line.description}: {money(line.amount, line.currency)} {line.currency}"
+        f" (exactly {line.exact_amount:f})"
+    )
     printer.table(["Note", "Value"], [[name, value] for name, value in flattened(notes)])
     if records:
         printer.table(
@@ -182,7 +186,7 @@ def approve(
     from assets.keys import INVOICE_EVENTS
 
     if bool(references) == everything:
-        raise click.UsageError("name invoices, or say --all")
+        raise typer.BadParameter("name invoices, or say --all")
     session = session_of(context)
     config = {"invoices": references or [], "everything": everything, "actor": getuser()}
     with session.jobs() as jobs:
@@ -247,8 +251,8 @@ def void(
 
     session = session_of(context)
     invoice_id = invoice_id_of(session, reference)
-    if not is_certain and not click.confirm(f"Void {invoice_id}? This cannot be undone", err=True):
-        raise click.Abort
+    if not is_certain and not typer.confirm(f"Void {invoice_id}? This cannot be undone", err=True):
+        raise typer.Abort
     stripe = stripe_account(session.workspace)
     ended = void_invoice(
         session.warehouse, stripe, invoice_id, actor=getuser(), now=datetime.now(UTC)

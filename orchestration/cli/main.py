@@ -6,15 +6,18 @@ import tempfile
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 
 from orchestration.cli import billing, demo, pipeline, quarantine, setup, ui, warehouse
 from orchestration.cli.session import WORKSPACE_VARIABLE, Session
 from orchestration.failures import DefectInRun, speaks_to_user
 
+# Typer has a click of its own, or the installed one, from version to version.
+CLICK_ERROR: type[Any] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
 DONE, USER_MUST_ACT, USAGE, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130
 
 app = typer.Typer(
@@ -70,12 +73,12 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
         status = code if isinstance(code, int) else DONE
-    except click.exceptions.Exit as finished:
+    except typer.Exit as finished:
         status = finished.exit_code
-    except click.ClickException as error:
+    except CLICK_ERROR as error:
         error.show()
         status = USAGE
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         say("Interrupted.")
         status = INTERRUPTED
     except BrokenPipeError:

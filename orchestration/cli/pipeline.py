@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 
+from orchestration.cli.printing import money
 from orchestration.cli.session import Session, read_instant, read_month, session_of
 from orchestration.failures import ActionNeeded, DefectInRun
 
@@ -53,20 +53,19 @@ def close(
     month = read_month(period)
     session = session_of(context)
     with session.jobs() as jobs:
-        closed = close_month(session, jobs, month.isoformat(), as_of_tags(as_of))
+        tags = as_of_tags(as_of)
+        build_if_stale(session, jobs, tags)
+        closed = close_month(jobs, month.isoformat(), tags)
+        build_if_stale(session, jobs, tags)
     print_close(session, period, closed)
 
 
-def close_month(
-    session: Session, jobs: "JobRunner", partition_key: str, tags: dict[str, str]
-) -> dict[str, Any]:
-    """Rate where anything has changed, finalise a month, and show it in the marts."""
+def close_month(jobs: "JobRunner", partition_key: str, tags: dict[str, str]) -> dict[str, Any]:
+    """Finalise the drafts of the latest build that end in a month."""
     from assets.keys import INVOICES
 
-    build_if_stale(session, jobs, tags)
     outcome = jobs.run("close", tags=tags, partition_key=partition_key)
     require_success(outcome)
-    build_if_stale(session, jobs, tags)
     return dict(outcome.materialised(INVOICES) or {})
 
 
@@ -128,10 +127,10 @@ def window_tags(from_: str | None, to: str | None) -> dict[str, str]:
     if start is None and end is None:
         return {}
     if start is None:
-        raise click.UsageError("--to needs --from")
+        raise typer.BadParameter("--to needs --from")
     end = end or datetime.now(UTC)
     if end <= start:
-        raise click.UsageError("--to must be later than --from: the window is half-open")
+        raise typer.BadParameter("--to must be later than --from: the window is half-open")
     return {"meterhouse/from": start.isoformat(), "meterhouse/to": end.isoformat()}
 
 
@@ -179,7 +178,10 @@ def summary_of_run(session: Session, outcome: "RunOutcome") -> dict[str, Any]:
     if drafts:
         printer.table(
             ["Drafts in", "Invoices", "Total"],
-            [[row["currency"], row["invoices"], row["total"]] for row in drafts],
+            [
+                [row["currency"], row["invoices"], money(row["total"], row["currency"])]
+                for row in drafts
+            ],
         )
     return {
         "run_id": outcome.run_id,

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Cell = object
-NUMBERS = (int, Decimal)
 
 
 class Printer:
@@ -70,7 +70,8 @@ class Printer:
         table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
         for position, column in enumerate(columns):
             is_number = bool(rows) and all(
-                isinstance(row[position], NUMBERS) or row[position] is None for row in rows
+                isinstance(row[position], int | Decimal | Money) or row[position] is None
+                for row in rows
             )
             table.add_column(column, justify="right" if is_number else "left", overflow="fold")
         for row in rows:
@@ -112,10 +113,27 @@ def shown(cell: Cell) -> str:
 
 
 def shown_amount(amount: Decimal) -> str:
-    """Return an amount without the zeros of its column's scale, but with two decimals at least."""
+    """Return an exact number without the zeros of its column's scale."""
     exact = f"{amount:,f}"
-    whole, _, fraction = exact.partition(".")
-    return f"{whole}.{fraction.rstrip('0'):0<2}" if fraction else whole
+    return exact.rstrip("0").rstrip(".") if "." in exact else exact
+
+
+def money(amount: Decimal | None, currency: str) -> "Money | None":
+    """Return an amount to be shown in its currency's minor unit."""
+    return None if amount is None else Money(amount, currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount and its currency; shown rounded, which what is payable never needs."""
+
+    amount: Decimal
+    currency: str
+
+    def __str__(self) -> str:
+        from models.money import minor_units
+
+        return f"{self.amount:,.{minor_units(self.currency)}f}"
 
 
 def plain(value: object) -> object:
@@ -124,6 +142,8 @@ def plain(value: object) -> object:
         return f"{value:f}"
     if isinstance(value, datetime | date):
         return value.isoformat()
+    if isinstance(value, Money):
+        return f"{value.amount:f}"
     if isinstance(value, Mapping):
         return dict(value)
     return str(value)

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
 from orchestration.cli.session import session_of
@@ -137,9 +136,9 @@ def waive(
     from assets.ingestion.replay import waive_quarantine
 
     if source is None and reason is None and delivery is None:
-        raise click.UsageError("say which rows: --source, --reason or --delivery")
+        raise typer.BadParameter("say which rows: --source, --reason or --delivery")
     if row is not None and delivery is None:
-        raise click.UsageError("--row needs --delivery")
+        raise typer.BadParameter("--row needs --delivery")
     session = session_of(context)
     count = waive_quarantine(session.warehouse, chosen(session, source, reason, delivery, row))
     session.printer.json({"waived": count})

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
+import typer
 
 from orchestration.cli.printing import Printer
 
@@ -74,7 +74,7 @@ class Session:
         yield runner
 
 
-def session_of(context: click.Context) -> Session:
+def session_of(context: typer.Context) -> Session:
     """Return the session of a command."""
     session: Any = context.obj
     assert isinstance(session, Session)
@@ -88,7 +88,7 @@ def read_instant(given: str | None, option: str) -> datetime | None:
     try:
         instant = datetime.fromisoformat(given)
     except ValueError:
-        raise click.BadParameter(
+        raise typer.BadParameter(
             f"{given} is not a time such as 2026-10-01 or 2026-10-01T12:00:00Z", param_hint=option
         ) from None
     return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
@@ -99,6 +99,6 @@ def read_month(given: str) -> date:
     try:
         return date.fromisoformat(f"{given}-01")
     except ValueError:
-        raise click.BadParameter(
+        raise typer.BadParameter(
             f"{given} is not a month such as 2026-10", param_hint="PERIOD"
         ) from None

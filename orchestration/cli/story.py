@@ -3,11 +3,24 @@
 from typing import TYPE_CHECKING, Any
 
 from connectors.warehouse import Warehouse
+from orchestration.cli.printing import money
 from orchestration.cli.summaries import relation_exists, rows
 
 if TYPE_CHECKING:
     from orchestration.cli.session import Session
 
+MONEY = frozenset(
+    {
+        "cost",
+        "fixed_cost",
+        "gross_margin",
+        "list_value",
+        "revenue",
+        "total",
+        "unallocated",
+        "variable_cost",
+    }
+)
 ADDED_TO = (
     "raw.deliveries",
     "raw.usage_records",
@@ -41,7 +54,7 @@ SOURCES = """
 QUARANTINE = """
     select reason, count(*)::bigint as records
     from marts.fct_quarantined_records
-    where resolution is null
+    where resolution = 'open'
     group by reason
     order by records desc, reason
 """
@@ -119,7 +132,10 @@ UNASSIGNED = """
 """
 
 UNBALANCED = """
-    select count(*)::bigint as checked, count(*) filter (where not is_balanced) as unbalanced
+    select
+        count(*)::bigint as checked,
+        count(*) filter (where not is_balanced and not is_pending)::bigint as unbalanced,
+        count(*) filter (where not is_balanced and is_pending)::bigint as pending
     from marts.fct_reconciliation
 """
 
@@ -158,8 +174,8 @@ def tell_story(session: "Session", pulled: list[dict[str, Any]], *, is_unchanged
     part(session, "Usage that nobody is billed for", parts["unassigned_usage"])
     balance = parts["reconciliation"][0]
     printer.line(
-        f"Reconciled {balance['checked']:,} totals from source to Stripe; "
-        f"{balance['unbalanced']:,} differ."
+        f"Reconciled {balance['checked']:,} totals from source to Stripe: "
+        f"{balance['unbalanced']:,} differ, {balance['pending']:,} are not due yet."
     )
     if is_unchanged:
         printer.heading("Nothing has changed: not a row was added, not an invoice made.")
@@ -172,10 +188,15 @@ def part(session: "Session", heading: str, found: list[dict[str, Any]]) -> None:
     if not found:
         session.printer.line("  none")
         return
-    names = list(found[0])
     session.printer.table(
-        [name.replace("_", " ").capitalize() for name in names],
-        [list(row.values()) for row in found],
+        [name.replace("_", " ").capitalize() for name in found[0]],
+        [
+            [
+                money(value, row["currency"]) if name in MONEY else value
+                for name, value in row.items()
+            ]
+            for row in found
+        ],
     )
 
 
