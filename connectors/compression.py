@@ -9,8 +9,9 @@ import zstandard
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 MOST_AT_ONCE = 1024 * 1024
-# A zstd block of 4 bytes may stand for 128 KiB: small steps keep a hostile file from the memory.
-ZSTD_STEP_BYTES = 8 * 1024
+# A zstd block of 4 bytes may stand for 128 KiB: with steps this small, a hostile file takes some
+# 30 MiB of memory at most.
+ZSTD_STEP_BYTES = 1024
 
 
 class BrokenCompression(ValueError):  # noqa: N818 - what happened, in the words of the message

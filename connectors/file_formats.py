@@ -179,9 +179,9 @@ def _csv_rows(chunks: Iterator[bytes]) -> Iterator[DeliveredRow]:
             continue
         if header is None:
             header = cells
-            if problem := error or _problem_of_header(header):
+            if problem := error or _problem_of_header(header, trouble):
                 header, no_header = [], f"the first line is no header: {problem}"
-                yield row_number, _unreadable(Reason.UNREADABLE_ROW, no_header, raw)
+                yield row_number, _bad_csv_row(raw, no_header, trouble)
         elif error or trouble or len(cells) != len(header):
             error = error or no_header or f"{len(cells)} cells under {len(header)} columns"
             yield row_number, _bad_csv_row(raw, error, trouble)
@@ -197,8 +197,10 @@ def _bad_csv_row(raw: bytes, error: str, trouble: Reason | None) -> Unreadable:
     return _unreadable(Reason.UNREADABLE_ROW, error, raw[:MAX_LINE_BYTES])
 
 
-def _problem_of_header(header: list[str]) -> str | None:
+def _problem_of_header(header: list[str], trouble: Reason | None) -> str | None:
     """Say why a line is no header: it is the only way to notice that a file has none."""
+    if trouble is not None:
+        return "it is too long, or not UTF-8"
     if not all(name.strip() for name in header):
         return "a column has no name"
     if len(set(header)) < len(header):

@@ -165,6 +165,12 @@ def test_csv_without_a_header_loses_no_row(first):
     assert "no header" in rows[1][1].detail
 
 
+@pytest.mark.parametrize("first", [b"\x00" * 50, b"id,\xff", b"x" * 5_000])
+def test_what_cannot_be_a_header_is_no_header(first, monkeypatch):
+    monkeypatch.setattr(file_formats, "MAX_LINE_BYTES", 1_000)
+    assert [number for number, _ in reasons(rows_of(first + b"\na,b\n", "csv"))] == [1, 2]
+
+
 def parquet(table, **options):
     buffer = io.BytesIO()
     pq.write_table(table, buffer, **options)
