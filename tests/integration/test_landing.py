@@ -1,7 +1,12 @@
 """Landing: every delivered row is in the landing table or in quarantine, once."""
 
+import json
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -134,6 +139,49 @@ def test_a_source_that_breaks_off_leaves_whole_deliveries_only(warehouse, monkey
     deliveries[1] = delivery("second", [usage("b0")], cursor={"at": 2})
     assert land(warehouse, deliveries).landed_count == 1
     assert rows_of(warehouse, ops.source_states, "cursor") == [({"at": 2},)]
+
+
+PULLER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from assets.ingestion.pulling import pull
+from connectors.warehouse import Warehouse
+from models.settings import FileSource
+
+print("pulling", flush=True)
+pull(
+    FileSource(name="logs", type="file", path="*.jsonl"),
+    Warehouse(url=sys.argv[1]),
+    datetime(2026, 4, 1, tzinfo=UTC),
+    directory=Path(sys.argv[2]),
+)
+"""
+
+
+def test_a_pull_that_is_killed_again_and_again_loses_and_doubles_nothing(warehouse, tmp_path):
+    """Killed without warning at different moments, each time some deliveries further."""
+    lines = [json.dumps(usage(f"r{number}")) + "\n" for number in range(20 * 500)]
+    for file in range(20):
+        rows = lines[file * 500 : (file + 1) * 500]
+        (tmp_path / f"{file:02d}.jsonl").write_text("".join(rows))
+    command = [sys.executable, "-c", PULLER, warehouse.url, str(tmp_path)]
+    for seconds in (0.05, 0.2, 0.4):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+        process.stdout.readline()
+        time.sleep(seconds)
+        process.kill()
+        process.communicate()
+        # One statement, one snapshot: the server may still finish what the killed one had sent.
+        landed = select(func.coalesce(func.sum(raw.deliveries.c.landed_count), 0))
+        there = select(func.count()).select_from(raw.usage_records)
+        with warehouse.begin() as connection:
+            both = select(landed.scalar_subquery(), there.scalar_subquery())
+            told, found = connection.execute(both).one()
+        assert told == found
+    subprocess.run(command, check=True, cwd=Path(__file__).parents[2])
+    assert count(warehouse, raw.deliveries) == 20
+    assert count(warehouse, raw.usage_records) == len(lines)
 
 
 def test_one_failed_delivery_does_not_hold_the_others(warehouse):
