@@ -11,8 +11,8 @@ from assets.delivery.outbox import (
     note_status,
     read_bill,
 )
-from assets.delivery.posting import CLOCK_DIFFERENCE, posting_lock, seconds
-from assets.invoicing.approval import record_void
+from assets.delivery.posting import CLOCK_DIFFERENCE, NOT_FOUND, posting_lock, seconds
+from assets.invoicing.approval import invoice_state, record_void
 from connectors.stripe_invoices import StripeInvoices
 from connectors.stripe_records import StripeInvoice, StripeRefused
 from connectors.warehouse import Warehouse
@@ -20,13 +20,15 @@ from models.tables import billing
 
 
 def void_invoice(
-    warehouse: Warehouse, stripe: StripeInvoices, invoice_id: str, actor: str, now: datetime
+    warehouse: Warehouse, stripe: StripeInvoices, reference: str, actor: str, now: datetime
 ) -> str | None:
-    """Void an invoice in Stripe and here, and return Stripe's id if it was there.
+    """Void an invoice, named by id or number, in Stripe and here; return Stripe's id, if any.
 
     A draft left by an interrupted posting is deleted. A paid invoice is refused: it needs a credit
     note. Nobody can post the invoice in between.
     """
+    with warehouse.begin() as connection:
+        invoice_id = invoice_state(connection, reference).invoice_id
     with warehouse.locked(posting_lock(invoice_id)):
         ended = void_in_stripe(warehouse, stripe, invoice_id, now)
         record_void(warehouse, invoice_id, actor, now)
@@ -84,6 +86,6 @@ def retrieved(stripe: StripeInvoices, identifier: str) -> StripeInvoice | None:
     try:
         return stripe.retrieve(identifier)
     except StripeRefused as error:
-        if error.http_status == 404:
+        if error.http_status == NOT_FOUND:
             return None
         raise

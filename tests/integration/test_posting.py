@@ -543,6 +543,14 @@ def test_an_invoice_never_posted_is_voided_here_alone(
         void_invoice(warehouse, stripe, "missing", "test", now(sandbox))
 
 
+def test_an_invoice_is_voided_by_its_number(
+    warehouse: Warehouse, stripe: StripeInvoices, sandbox: StripeSandbox
+) -> None:
+    post(warehouse, stripe, sandbox, approved_invoice(warehouse, LINES))
+    assert void_invoice(warehouse, stripe, "INV-000001", "test", now(sandbox)) is not None
+    assert [invoice["status"] for invoice in in_stripe(sandbox, "invoice")] == ["void"]
+
+
 def test_a_paid_invoice_is_not_voided(
     warehouse: Warehouse, stripe: StripeInvoices, sandbox: StripeSandbox
 ) -> None:
