@@ -103,9 +103,9 @@ class EmbeddedPostgres:
             if not self.is_running():
                 return False
             self._run("pg_ctl", "stop", "-D", self.data, "-m", "fast", "-t", STOP_SECONDS)
-            deadline = time.monotonic() + ORPHAN_SECONDS
+            began = time.monotonic()
             while self.is_running():
-                self._give_up_after(deadline)
+                self._wait_since(began)
             return True
 
     @contextmanager
@@ -145,7 +145,9 @@ class EmbeddedPostgres:
         return self._answers()
 
     def _answers(self) -> bool:
-        return self._status() == "ready" and _is_postgres(self._port())
+        with suppress(FileNotFoundError, ValueError):
+            return self._status() == "ready" and _is_postgres(self._port())
+        return False
 
     def _status(self) -> str:
         with suppress(FileNotFoundError):
@@ -180,6 +182,7 @@ class EmbeddedPostgres:
         user = system_user()
         if user is not None:
             user.give_access(BINARIES / "postgres")
+            user.require_program(BINARIES / "postgres")
             user.give_access(self.data)
             user.own(self.log.parent)
 
@@ -188,9 +191,9 @@ class EmbeddedPostgres:
         for name in (SUPERUSER, OWNER, READER):
             with suppress(FileExistsError):
                 _write_secret(self.directory / f"{name}.password", secrets.token_urlsafe(24))
-        made = self.directory / "data.new"
-        shutil.rmtree(made, ignore_errors=True)
-        made.mkdir()
+        for left_over in self.directory.glob("data.new-*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        made = Path(tempfile.mkdtemp(prefix="data.new-", dir=self.directory))
         password_file = self.log.parent / "password"
         password_file.unlink(missing_ok=True)
         _write_secret(password_file, self._password(SUPERUSER))
@@ -212,7 +215,7 @@ class EmbeddedPostgres:
 
     def _launch(self) -> None:
         """Start the server, or wait for one that is starting already."""
-        deadline = time.monotonic() + ORPHAN_SECONDS
+        began = time.monotonic()
         while True:
             with suppress(BlockingIOError), self._alive_lock(fcntl.LOCK_EX) as alive:
                 (self.data / "postmaster.pid").unlink(missing_ok=True)
@@ -225,13 +228,15 @@ class EmbeddedPostgres:
                 return
             if self._answers():
                 return
-            # A server that starts or stops, or what is left of one that was killed.
-            self._give_up_after(deadline)
+            # A server that recovers or stops, or what is left of one that was killed.
+            self._wait_since(began)
 
-    def _give_up_after(self, deadline: float) -> None:
-        if time.monotonic() > deadline:
+    def _wait_since(self, began: float) -> None:
+        patience = START_SECONDS if self._status() == "starting" else ORPHAN_SECONDS
+        if time.monotonic() > began + patience:
             raise EmbeddedPostgresError(
-                f"PostgreSQL in {self.data} neither answers nor ends. {self._last_of_log()}"
+                f"PostgreSQL in {self.data} neither answers nor ends; does another container use "
+                f"the same files? {self._last_of_log()}"
             )
         time.sleep(0.05)
 
@@ -249,13 +254,14 @@ class EmbeddedPostgres:
 
     def _choose_port(self) -> int:
         """Return the port of the last start, or another where someone else has it by now."""
-        file = self.directory / "port"
-        if file.exists() and _is_free(self._port()):
-            return self._port()
+        # Empty after a crash of the machine, missing at first.
+        with suppress(FileNotFoundError, ValueError):
+            if _is_free(self._port()):
+                return self._port()
         with socket.socket() as probe:
             probe.bind((HOST, 0))
             port = int(probe.getsockname()[1])
-        file.write_text(f"{port}\n")
+        (self.directory / "port").write_text(f"{port}\n")
         return port
 
     def _port(self) -> int:
@@ -334,3 +340,6 @@ def _write_secret(file: Path, content: str) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as opened:
         opened.write(f"{content}\n")
+        # The server keeps its verifier through a crash of the machine, so this must last as well.
+        opened.flush()
+        os.fsync(opened.fileno())

@@ -43,6 +43,14 @@ class SystemUser:
             if not self._may_pass(folder):
                 self._let_pass(folder)
 
+    def require_program(self, file: Path) -> None:
+        """Refuse a program that the user may not run, as after an installation with umask 077."""
+        if not file.stat().st_mode & stat.S_IXOTH:
+            raise SystemUserError(
+                f"PostgreSQL does not run as root, and the user {self.name}, as whom it runs "
+                f"instead, may not execute {file}. Allow it with: chmod -R o+rX {file.parents[1]}"
+            )
+
     def _may_pass(self, folder: Path) -> bool:
         status = folder.stat()
         if status.st_uid == self.uid:

@@ -20,7 +20,7 @@ import pytest
 from connectors.embedded_databases import OWNER, READER, SUPERUSER
 from connectors.embedded_postgres import BINARIES, EmbeddedPostgres, EmbeddedPostgresError
 from connectors.postgres_settings import GIB, MIB, Machine, server_settings
-from connectors.system_user import SystemUser, system_user
+from connectors.system_user import SystemUser, SystemUserError, system_user
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -240,9 +240,11 @@ def test_another_port_is_chosen_when_the_remembered_one_is_taken(server):
 
 
 def test_a_creation_that_broke_off_is_begun_anew(new_server):
-    (new_server.directory / "data.new").mkdir(parents=True)
-    (new_server.directory / "data.new" / "half").write_text("a file")
+    left_over = new_server.directory / "data.new-1"
+    left_over.mkdir(parents=True)
+    (left_over / "half").write_text("a file")
     assert query(new_server.ensure_running(), "select 1") == 1
+    assert not left_over.exists()
 
 
 def test_a_start_that_broke_off_before_our_databases_existed_is_completed(server):
@@ -250,6 +252,13 @@ def test_a_start_that_broke_off_before_our_databases_existed_is_completed(server
     (server.directory / "provisioned").unlink()
     assert query(server.ensure_running(), "select 1") == 1
     assert (server.directory / "provisioned").exists()
+
+
+def test_an_empty_port_file_is_replaced(server):
+    server.ensure_running()
+    server.stop()
+    (server.directory / "port").write_text("")
+    assert query(server.ensure_running(), "select 1") == 1
 
 
 def test_a_failed_start_names_the_log_and_shows_its_end(server):
@@ -320,6 +329,15 @@ def test_as_root_only_that_user_is_let_through_a_closed_folder(directory):
     stranger = SystemUser(nobody.pw_name, nobody.pw_uid, nobody.pw_gid)
     assert not stranger._may_pass(closed)
     assert system_user()._may_pass(closed)
+
+
+@needs_root
+def test_as_root_a_program_closed_to_others_is_named(directory):
+    program = directory / "bin" / "postgres"
+    program.parent.mkdir()
+    program.touch(mode=0o700)
+    with pytest.raises(SystemUserError, match="chmod -R o"):
+        system_user().require_program(program)
 
 
 @needs_root
