@@ -1,0 +1,66 @@
+"""A void invoice ends in Stripe and here, wherever its posting stopped."""
+
+import pytest
+
+from assets.delivery.outbox import PostingError
+from assets.delivery.voiding import void_invoice
+from assets.invoicing.approval import InvoiceStateError
+from connectors.stripe_invoices import StripeInvoices
+from connectors.warehouse import Warehouse
+from sandbox.stripe.server import StripeSandbox
+from tests.integration.billing_rows import approved_invoice
+from tests.integration.posting_bench import (
+    LINES,
+    CrashError,
+    crashing,
+    in_stripe,
+    now,
+    post,
+    v1,
+)
+
+
+@pytest.mark.parametrize("crash_after", [None, 1, 2, 3])
+def test_an_invoice_is_voided_in_stripe_wherever_its_posting_stopped(
+    warehouse: Warehouse, stripe: StripeInvoices, sandbox: StripeSandbox, crash_after: int | None
+) -> None:
+    invoice_id = approved_invoice(warehouse, LINES)
+    if crash_after is None:
+        post(warehouse, stripe, sandbox, invoice_id)
+    else:
+        with pytest.raises(CrashError):
+            post(warehouse, crashing(sandbox, {crash_after}), sandbox, invoice_id)
+    assert void_invoice(warehouse, stripe, invoice_id, "test", now(sandbox)) is not None
+    left = [invoice["status"] for invoice in in_stripe(sandbox, "invoice")]
+    assert left == ([] if crash_after in (1, 2) else ["void"])
+    with pytest.raises(PostingError, match="is void"):
+        post(warehouse, stripe, sandbox, invoice_id)
+    void_invoice(warehouse, stripe, invoice_id, "test", now(sandbox))
+
+
+def test_an_invoice_never_posted_is_voided_here_alone(
+    warehouse: Warehouse, stripe: StripeInvoices, sandbox: StripeSandbox
+) -> None:
+    invoice_id = approved_invoice(warehouse, LINES)
+    assert void_invoice(warehouse, stripe, invoice_id, "test", now(sandbox)) is None
+    assert not sandbox.service.calls
+    with pytest.raises(InvoiceStateError):
+        void_invoice(warehouse, stripe, "missing", "test", now(sandbox))
+
+
+def test_an_invoice_is_voided_by_its_number(
+    warehouse: Warehouse, stripe: StripeInvoices, sandbox: StripeSandbox
+) -> None:
+    post(warehouse, stripe, sandbox, approved_invoice(warehouse, LINES))
+    assert void_invoice(warehouse, stripe, "INV-000001", "test", now(sandbox)) is not None
+    assert [invoice["status"] for invoice in in_stripe(sandbox, "invoice")] == ["void"]
+
+
+def test_a_paid_invoice_is_not_voided(
+    warehouse: Warehouse, stripe: StripeInvoices, sandbox: StripeSandbox
+) -> None:
+    invoice_id = approved_invoice(warehouse, LINES)
+    outcome = post(warehouse, stripe, sandbox, invoice_id)
+    v1(sandbox).invoices.pay(outcome.stripe_invoice_id, {"paid_out_of_band": True})
+    with pytest.raises(PostingError, match="credit note"):
+        void_invoice(warehouse, stripe, invoice_id, "test", now(sandbox))
