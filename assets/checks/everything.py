@@ -2,7 +2,31 @@
 
 import dagster as dg
 
+from assets.checks.frozen_rows import (
+    finalised_invoices_are_guarded,
+    finalised_invoices_keep_their_content,
+    invoice_numbers_have_no_gap,
+    no_entry_was_taken_away,
+    the_journal_is_guarded,
+)
+from assets.checks.landed_batches import landed_batches
+from assets.checks.posted_invoices import (
+    approved_invoices_are_queued,
+    one_invoice_in_stripe_each,
+    totals_in_stripe_are_ours,
+)
+
 
 def all_checks() -> list[dg.AssetChecksDefinition]:
     """Return the checks, in the order of the story."""
-    return []
+    return [
+        landed_batches,
+        no_entry_was_taken_away,
+        the_journal_is_guarded,
+        finalised_invoices_are_guarded,
+        finalised_invoices_keep_their_content,
+        invoice_numbers_have_no_gap,
+        approved_invoices_are_queued,
+        one_invoice_in_stripe_each,
+        totals_in_stripe_are_ours,
+    ]
