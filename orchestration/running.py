@@ -1,6 +1,7 @@
 """Running a job in this process on the workspace's Dagster instance, as the UI would show it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from orchestration.failures import MEANT_FOR_USERS
 LOCATION = "meterhouse"
 # With this tag the UI lists the run under its job.
 REPOSITORY_TAGS = {".dagster/repository": f"__repository__@{LOCATION}"}
+MOST_CONNECTIONS = 20
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 WRAPPERS = frozenset({"DagsterExecutionStepExecutionError", "DagsterExecutionHandleError"})
 
@@ -97,33 +99,53 @@ class JobRunner:
         """
         job = self.definitions.resolve_job_def(job_name)
         run_id = str(uuid4())
-        with DagsterInstance.get() as instance:
-            if self._listener is not None:
-                self._listener.begin(job)
-                instance.add_event_listener(run_id, self._listener.hear)
-            try:
-                result = job.execute_in_process(
-                    run_config={**QUIET, **(run_config or {})},
-                    instance=instance,
-                    partition_key=partition_key,
-                    raise_on_error=False,
-                    tags={**REPOSITORY_TAGS, **(tags or {})},
-                    run_id=run_id,
-                )
-            finally:
-                if self._listener is not None:
-                    self._listener.end()
-            problems, tracebacks = problems_of(result)
-            return RunOutcome(
+        with open_instance() as instance, self._told_of(instance, job, run_id):
+            result = job.execute_in_process(
+                run_config={**QUIET, **(run_config or {})},
+                instance=instance,
+                partition_key=partition_key,
+                raise_on_error=False,
+                tags={**REPOSITORY_TAGS, **(tags or {})},
                 run_id=run_id,
-                job_name=job_name,
-                is_successful=result.success,
-                problems=problems,
-                failed_checks=failed_checks(result),
-                metadata=materialised_metadata(result),
-                skipped=frozenset(skipped_steps(result)),
-                log_file=written_log(self._workspace, run_id, tracebacks),
             )
+        problems, tracebacks = problems_of(result)
+        return RunOutcome(
+            run_id=run_id,
+            job_name=job_name,
+            is_successful=result.success,
+            problems=problems,
+            failed_checks=failed_checks(result),
+            metadata=materialised_metadata(result),
+            skipped=frozenset(skipped_steps(result)),
+            log_file=written_log(self._workspace, run_id, tracebacks),
+        )
+
+    @contextmanager
+    def _told_of(
+        self, instance: DagsterInstance, job: dg.JobDefinition, run_id: str
+    ) -> Iterator[None]:
+        if self._listener is None:
+            yield
+            return
+        self._listener.begin(job)
+        instance.add_event_listener(run_id, self._listener.hear)
+        try:
+            yield
+        finally:
+            self._listener.end()
+
+
+@contextmanager
+def open_instance() -> Iterator[DagsterInstance]:
+    """Yield the workspace's instance, with its connections kept open.
+
+    Its storage would open two connections for each event otherwise: a third of an idle run.
+    """
+    with DagsterInstance.get() as instance:
+        instance.optimize_for_webserver(
+            statement_timeout=0, pool_recycle=-1, max_overflow=MOST_CONNECTIONS
+        )
+        yield instance
 
 
 def problems_of(result: dg.ExecuteInProcessResult) -> tuple[tuple[Problem, ...], list[str]]:
