@@ -23,8 +23,14 @@ class Clock(dg.ConfigurableResource):
 
     def as_of(self, run: dg.DagsterRun) -> datetime:
         """Return the instant of a run, in UTC."""
-        given = run.tags.get(AS_OF_TAG) or self.fixed
-        return datetime.fromisoformat(given).astimezone(UTC) if given else datetime.now(UTC)
+        given = run.tags.get(AS_OF_TAG)
+        return datetime.fromisoformat(given).astimezone(UTC) if given else self.instant()
+
+    def instant(self) -> datetime:
+        """Return the instant of a run without the tag, in UTC."""
+        return (
+            datetime.fromisoformat(self.fixed).astimezone(UTC) if self.fixed else datetime.now(UTC)
+        )
 
 
 def window_of(run: dg.DagsterRun) -> tuple[datetime, datetime] | None:

@@ -18,6 +18,7 @@ from assets.keys import (
 from models.workspace import Workspace
 
 RUN = "run"
+PULL = "pull"
 BUILD = "build"
 USAGE = "usage"
 COST = "cost"
@@ -51,15 +52,18 @@ def jobs(
             selection=build,
             description="Journal, rate, draft and allocate what has landed, without pulling.",
         ),
-        dg.define_asset_job(
-            USAGE,
-            selection=pulled(usage, build),
-            description="Pull the usage sources, and build.",
-        ),
-        dg.define_asset_job(
-            COST,
-            selection=pulled(cost, build),
-            description="Pull the cost sources, and build.",
+        *(
+            dg.define_asset_job(
+                name,
+                selection=dg.AssetSelection.assets(*keys),
+                description=f"Pull the {what}; a build follows where that brought something.",
+            )
+            for name, keys, what in (
+                (PULL, [*usage, *cost], "sources"),
+                (USAGE, usage, "usage sources"),
+                (COST, cost, "cost sources"),
+            )
+            if keys
         ),
         dg.define_asset_job(
             CLOSE,

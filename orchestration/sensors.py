@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from assets.delivery.posting import pending_postings
+from assets.partitions import Clock
+from assets.transform.builds import is_up_to_date, last_build_number
+from assets.transform.parameters import current_inputs
 from connectors.warehouse import Warehouse
 from models.workspace import Workspace
 from orchestration import jobs
@@ -39,10 +42,38 @@ def sensors(workspace: Workspace | None) -> list[dg.SensorDefinition]:
         return requests or dg.SkipReason("No approved invoice waits to be posted.")
 
     found: list[dg.SensorDefinition] = [approved_invoices]
+    if workspace is not None:
+        found.append(stale_build(workspace, status))
     webhook = None if workspace is None else workspace.settings.alerts.webhook
     if webhook is not None:
         found.append(failure_alert(webhook.get_secret_value()))
     return found
+
+
+def stale_build(workspace: Workspace, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+    """Return the sensor that builds once something has changed: a delivery, the catalog, the hour.
+
+    So a pull that brought nothing starts no build, and leaves no skipped models in the UI.
+    """
+
+    @dg.sensor(
+        job_name=jobs.BUILD,
+        minimum_interval_seconds=SECONDS_BETWEEN_LOOKS,
+        default_status=status,
+        description="Starts a build where what the models read has changed since the last one.",
+    )
+    def changed_inputs(warehouse: Warehouse, clock: Clock) -> dg.RunRequest | dg.SkipReason:
+        """Request one build for each state of the inputs."""
+        as_of = clock.instant()
+        with warehouse.begin() as connection:
+            inputs = current_inputs(connection, workspace, as_of)
+            if is_up_to_date(connection, inputs):
+                return dg.SkipReason("Nothing has changed since the last build.")
+            tried = last_build_number(connection)
+        # With the last build in the key, a build that failed is tried again, but not at every look.
+        return dg.RunRequest(run_key=f"{inputs.fingerprint}/{tried}")
+
+    return changed_inputs
 
 
 def posting_request(invoice_id: str, state: str, now: datetime) -> dg.RunRequest:

@@ -99,6 +99,11 @@ def is_up_to_date(connection: Connection, inputs: BuildInputs) -> bool:
     )
 
 
+def last_build_number(connection: Connection) -> int:
+    """Return the number of the last build that began; 0 before the first."""
+    return connection.execute(select(func.max(ops.builds.c.build_number))).scalar() or 0
+
+
 def begin_build(connection: Connection, inputs: BuildInputs, now: datetime) -> int:
     """Number a build and set the parameters that its models read; returns the number.
 

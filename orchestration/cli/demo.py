@@ -102,12 +102,12 @@ def write_files(session: Session, folder: Any) -> None:
 
 def pull(session: Session, jobs: "JobRunner") -> list[dict[str, Any]]:
     """Run the main job, and return what came of each source."""
-    from orchestration.cli.pipeline import require_success
+    from orchestration.cli.pipeline import build_if_stale, pull_all
     from orchestration.cli.summaries import source_rows
 
-    outcome = jobs.run("run", tags=as_of_tag())
-    require_success(outcome)
-    return source_rows(session, outcome)
+    outcome = pull_all(session, jobs, as_of_tag())
+    has_built = build_if_stale(session, jobs, as_of_tag())
+    return [] if outcome is None else source_rows(session, outcome, has_built=has_built)
 
 
 def bill(session: Session, jobs: "JobRunner") -> None:

@@ -33,9 +33,9 @@ def run(
     session = session_of(context)
     tags = as_of_tags(as_of) | window_tags(from_, to)
     with session.jobs() as jobs:
-        outcome = jobs.run("run", tags=tags)
-    result = summary_of_run(session, outcome)
-    require_success(outcome)
+        outcome = pull_all(session, jobs, tags)
+        has_built = build_if_stale(session, jobs, tags)
+    result = summary_of_run(session, outcome, has_built=has_built)
     session.printer.json(result)
     problems = [source["problem"] for source in result["sources"] if source["problem"]]
     if problems:
@@ -69,8 +69,17 @@ def close_month(jobs: "JobRunner", partition_key: str, tags: dict[str, str]) -> 
     return dict(outcome.materialised(INVOICES) or {})
 
 
-def build_if_stale(session: Session, jobs: "JobRunner", tags: dict[str, str]) -> None:
-    """Run the models where their inputs have changed since the last build."""
+def pull_all(session: Session, jobs: "JobRunner", tags: dict[str, str]) -> "RunOutcome | None":
+    """Pull every source; one that cannot be read is reported and does not stop the others."""
+    if not session.workspace.settings.sources:
+        return None
+    outcome = jobs.run("pull", tags=tags)
+    require_success(outcome)
+    return outcome
+
+
+def build_if_stale(session: Session, jobs: "JobRunner", tags: dict[str, str]) -> bool:
+    """Run the models where their inputs have changed since the last build; returns whether."""
     from assets.partitions import AS_OF_TAG
     from assets.transform.builds import is_up_to_date
     from assets.transform.parameters import current_inputs
@@ -78,8 +87,9 @@ def build_if_stale(session: Session, jobs: "JobRunner", tags: dict[str, str]) ->
     as_of = datetime.fromisoformat(tags[AS_OF_TAG]) if AS_OF_TAG in tags else session.now()
     with session.warehouse.begin() as connection:
         if is_up_to_date(connection, current_inputs(connection, session.workspace, as_of)):
-            return
+            return False
     require_success(jobs.run("build", tags=tags))
+    return True
 
 
 def print_close(session: Session, period: str, closed: dict[str, Any]) -> None:
@@ -150,12 +160,13 @@ def require_success(outcome: "RunOutcome") -> None:
     raise ActionNeeded(message)
 
 
-def summary_of_run(session: Session, outcome: "RunOutcome") -> dict[str, Any]:
+def summary_of_run(
+    session: Session, outcome: "RunOutcome | None", *, has_built: bool
+) -> dict[str, Any]:
     """Return and print what a run has brought and made."""
     from orchestration.cli.summaries import drafts_by_currency, source_rows
 
-    has_built = "dbt_models" not in outcome.skipped and outcome.is_successful
-    sources = source_rows(session, outcome)
+    sources = [] if outcome is None else source_rows(session, outcome, has_built=has_built)
     drafts = drafts_by_currency(session.warehouse)
     printer = session.printer
     printer.table(
@@ -173,7 +184,7 @@ def summary_of_run(session: Session, outcome: "RunOutcome") -> dict[str, Any]:
         ],
         title="This run",
     )
-    if outcome.is_successful and not has_built:
+    if not has_built:
         printer.line("Nothing has changed since the last build: no model was run.")
     if drafts:
         printer.table(
@@ -184,7 +195,7 @@ def summary_of_run(session: Session, outcome: "RunOutcome") -> dict[str, Any]:
             ],
         )
     return {
-        "run_id": outcome.run_id,
+        "run_id": None if outcome is None else outcome.run_id,
         "has_built": has_built,
         "sources": sources,
         "drafts": drafts,

@@ -47,9 +47,10 @@ def relation_exists(warehouse: Warehouse, name: str) -> bool:
     return bool(found[0]["found"])
 
 
-def source_rows(session: "Session", outcome: "RunOutcome") -> list[dict[str, Any]]:
+def source_rows(
+    session: "Session", outcome: "RunOutcome", *, has_built: bool
+) -> list[dict[str, Any]]:
     """Return what a run did with each source; quarantine includes conflicting ids."""
-    has_built = "dbt_models" not in outcome.skipped and outcome.is_successful
     journaled = (
         {row["source"]: row for row in rows(session.warehouse, JOURNALED_IN_LAST_BUILD)}
         if has_built
