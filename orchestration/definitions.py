@@ -58,7 +58,7 @@ def build_definitions(
         ],
         asset_checks=all_checks(),
         jobs=jobs(workspace, models, [landed, published, begun]),
-        schedules=schedules(),
+        schedules=schedules(workspace),
         sensors=sensors(workspace),
         resources={**default_resources(workspace), **(resources or {})},
         # One process a run: a step of its own process would cost more than most steps.

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
 from connectors.warehouse import Warehouse
+from models.workspace import Workspace
 from orchestration import jobs
 
 # The demo turns everything on; in earnest somebody decides when.
@@ -20,8 +21,8 @@ def are_on() -> bool:
     return os.environ.get(SCHEDULES_VARIABLE, "").lower() == "on"
 
 
-def schedules() -> list[dg.ScheduleDefinition]:
-    """Return the schedules of all jobs."""
+def schedules(workspace: Workspace | None) -> list[dg.ScheduleDefinition]:
+    """Return the schedules of a workspace; what it has no source of is never pulled."""
     status = dg.DefaultScheduleStatus.RUNNING if are_on() else dg.DefaultScheduleStatus.STOPPED
 
     @dg.schedule(
@@ -56,12 +57,22 @@ def schedules() -> list[dg.ScheduleDefinition]:
             description=description,
         )
 
-    return [
-        every("usage_every_5_minutes", jobs.USAGE, "*/5 * * * *", "New usage, visible in minutes."),
-        every("cost_daily", jobs.COST, "0 4 * * *", "Yesterday's bill, and the days it restates."),
-        every("payments_hourly", jobs.SYNC_PAYMENTS, "15 * * * *", "What was paid in Stripe."),
+    found = [
         billing_nightly,
+        every("payments_hourly", jobs.SYNC_PAYMENTS, "15 * * * *", "What was paid in Stripe."),
     ]
+    measured = set() if workspace is None else {it.measures for it in workspace.settings.sources}
+    if "usage" in measured:
+        found.append(
+            every("usage_every_5_minutes", jobs.USAGE, "*/5 * * * *", "New usage, in minutes.")
+        )
+    if "cost" in measured:
+        found.append(
+            every(
+                "cost_daily", jobs.COST, "0 4 * * *", "The last day's bill, and what it restates."
+            )
+        )
+    return found
 
 
 def months_to_close(warehouse: Warehouse, now: datetime) -> list[date]:

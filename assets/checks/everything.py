@@ -6,6 +6,7 @@ from assets.checks.frozen_rows import (
     finalised_invoices_are_guarded,
     finalised_invoices_keep_their_content,
     invoice_numbers_have_no_gap,
+    landed_rows_are_guarded,
     no_entry_was_taken_away,
     the_journal_is_guarded,
 )
@@ -21,6 +22,7 @@ def all_checks() -> list[dg.AssetChecksDefinition]:
     """Return the checks, in the order of the story."""
     return [
         landed_batches,
+        landed_rows_are_guarded,
         no_entry_was_taken_away,
         the_journal_is_guarded,
         finalised_invoices_are_guarded,

@@ -4,8 +4,9 @@ import dagster as dg
 from sqlalchemy import text
 
 from assets.invoicing.documents import document_hash, read_document
-from assets.keys import INVOICES, USAGE_ENTRIES
+from assets.keys import DELIVERIES, INVOICES, USAGE_ENTRIES
 from connectors.warehouse import Warehouse
+from models.tables import raw
 
 # The guards of a partitioned table stand on each of its partitions, too.
 UNGUARDED = """
@@ -78,6 +79,15 @@ def no_entry_was_taken_away(warehouse: Warehouse) -> dg.AssetCheckResult:
 def the_journal_is_guarded(warehouse: Warehouse) -> dg.AssetCheckResult:
     """Look for the triggers that refuse changes."""
     return guarded(warehouse, ["journal.jnl_usage_entries", "journal.jnl_conflicting_records"])
+
+
+@dg.asset_check(
+    asset=DELIVERIES,
+    description="The landing tables refuse updates and deletes.",
+)
+def landed_rows_are_guarded(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Look for the triggers that refuse changes."""
+    return guarded(warehouse, [table.fullname for table in raw.metadata.sorted_tables])
 
 
 @dg.asset_check(

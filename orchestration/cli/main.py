@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 import traceback
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -70,6 +71,9 @@ app.command()(ui.docs)
 
 def main() -> None:
     """Run a command and end with its exit code; a traceback is never printed."""
+    if not sys.warnoptions:
+        # What packages have to say to us is not for users.
+        warnings.simplefilter("ignore")
     try:
         code = app(standalone_mode=False)
         status = code if isinstance(code, int) else DONE

@@ -34,21 +34,6 @@ def test_packages_import_only_what_is_below_them(package: str) -> None:
                 assert top in MAY_IMPORT[package], f"{path.relative_to(ROOT)} imports {module}"
 
 
-def test_nobody_imports_the_code_location() -> None:
-    for package in MAY_IMPORT:
-        for path in (ROOT / package).rglob("*.py"):
-            if path.name == "definitions.py":
-                continue
-            tree = ast.parse(path.read_text())
-            # Inside a function it is a deliberate late import: the command line runs its jobs.
-            at_import = {
-                node.module
-                for node in tree.body
-                if isinstance(node, ast.ImportFrom) and node.module
-            }
-            assert "orchestration.definitions" not in at_import, path
-
-
 @pytest.mark.parametrize("package", ["assets", "orchestration"])
 def test_modules_with_dagster_definitions_keep_their_annotations(package: str) -> None:
     """With postponed annotations Dagster no longer finds contexts, configs and resources."""
