@@ -52,9 +52,10 @@ def table_spec(
 
 def table_column(table: Table, column: Column[Any]) -> dg.TableColumn:
     """Return a column with its type, constraints and description."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     return dg.TableColumn(
         name=column.name,
-        type=column.type.compile(dialect=postgresql.dialect()).lower(),
+        type=column.type.compile(dialect=dialect).lower(),
         description=column_descriptions(str(table.schema), table.name).get(column.name),
         constraints=dg.TableColumnConstraints(
             nullable=bool(column.nullable),

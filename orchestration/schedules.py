@@ -90,7 +90,7 @@ def months_to_close(warehouse: Warehouse, now: datetime) -> list[date]:
     with warehouse.begin() as connection:
         try:
             found = connection.execute(statement, {"now": now, "months": MONTHS_AT_ONCE})
-            months = list(found.scalars())
+            months: list[date] = list(found.scalars())
         except ProgrammingError:
             # Before the first build there are no drafts.
             return []

@@ -13,7 +13,7 @@ from assets.checks.frozen_rows import (
 from assets.checks.landed_batches import landed_batches
 from assets.checks.posted_invoices import (
     approved_invoices_are_queued,
-    one_invoice_in_stripe_each,
+    posted_invoices_are_in_stripe,
     totals_in_stripe_are_ours,
 )
 
@@ -29,6 +29,6 @@ def all_checks() -> list[dg.AssetChecksDefinition]:
         finalised_invoices_keep_their_content,
         invoice_numbers_have_no_gap,
         approved_invoices_are_queued,
-        one_invoice_in_stripe_each,
+        posted_invoices_are_in_stripe,
         totals_in_stripe_are_ours,
     ]

@@ -132,7 +132,9 @@ def invoice_numbers_have_no_gap(warehouse: Warehouse) -> dg.AssetCheckResult:
 def guarded(warehouse: Warehouse, tables: list[str]) -> dg.AssetCheckResult:
     """Return whether changes of tables and their partitions are refused."""
     with warehouse.begin() as connection:
-        unguarded = list(connection.execute(text(UNGUARDED), {"tables": tables}).scalars())
+        unguarded: list[str] = list(
+            connection.execute(text(UNGUARDED), {"tables": tables}).scalars()
+        )
     return dg.AssetCheckResult(
         passed=not unguarded, metadata={"unguarded": dg.MetadataValue.json(unguarded)}
     )

@@ -134,7 +134,7 @@ def landed_batches(warehouse: Warehouse) -> Iterator[dg.AssetCheckResult]:
 
 def new_batch(connection: Connection, kind: str) -> Batch | None:
     """Return what no build has seen yet, or None."""
-    ids = list(connection.execute(text(NEW_DELIVERIES[kind])).scalars())
+    ids: list[int] = list(connection.execute(text(NEW_DELIVERIES[kind])).scalars())
     if not ids:
         return None
     deliveries = text(DELIVERIES.format(table=TABLES[kind].fullname))

@@ -125,4 +125,4 @@ def outbox_counts(warehouse: Warehouse) -> dict[str, int]:
     state = billing.outbox.c.state
     with warehouse.begin() as connection:
         rows = connection.execute(select(state, func.count()).group_by(state)).all()
-    return {f"{name}_in_outbox": count for name, count in rows}
+    return {f"{row[0]}_in_outbox": row[1] for row in rows}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 from sqlalchemy import Connection
@@ -54,7 +55,7 @@ def parameters(workspace: Workspace | None) -> dg.AssetsDefinition:
                 context.log.info("Nothing has changed since the last build: no model is run.")
                 return
             build_number = begin_build(connection, inputs, datetime.now(UTC))
-        metadata = {
+        metadata: dict[str, Any] = {
             "build_number": build_number,
             "catalog_version": inputs.catalog_version,
             "as_of": dg.MetadataValue.timestamp(inputs.as_of),
