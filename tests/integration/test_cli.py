@@ -1,0 +1,254 @@
+"""The command line on a workspace of its own, with an external PostgreSQL as warehouse."""
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.integration.command_line import CommandLine
+
+TODAY = datetime.now(UTC).date()
+THIS_MONTH = TODAY.replace(day=1)
+LAST_MONTH = f"{THIS_MONTH - timedelta(days=1):%Y-%m}"
+# After last month's grace, whatever day it is today.
+AS_OF = (THIS_MONTH + timedelta(days=5)).isoformat()
+
+SETTINGS = """
+company: {{name: Test}}
+warehouse: {{url: "{url}"}}
+sources:
+  - {{name: logs, type: file, path: "usage/*"}}
+billing: {{grace: 1d}}
+"""
+CATALOG = """
+dimensions: [{id: calls, name: Calls, unit: call, aggregation: sum}]
+plans:
+  - id: payg
+    currency: USD
+    interval: month
+    charges: [{id: calls, dimension: calls, price: {model: per_unit, unit_amount: "0.10"}}]
+customers:
+  - {id: acme, name: Acme, contracts: [{id: acme-1, plan: payg, start: 2026-01-01}]}
+"""
+DEAD = "postgresql://somebody:topsecret@127.0.0.1:1/nowhere"
+
+
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """Commands export what their children need; the next test begins without it."""
+    before = dict(os.environ)
+    os.environ.pop("METERHOUSE_AS_OF", None)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture
+def cli(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> CommandLine:
+    return CommandLine(tmp_path / "workspace", capfd, monkeypatch)
+
+
+@pytest.fixture
+def workspace(cli: CommandLine, empty_database: str) -> CommandLine:
+    """A workspace with one file source."""
+    cli.write("meterhouse.yml", SETTINGS.format(url=empty_database))
+    cli.write("catalog/all.yml", CATALOG)
+    cli.write("usage/a.jsonl", "")
+    return cli
+
+
+def test_from_a_new_workspace_to_an_approved_invoice(cli: CommandLine, empty_database: str) -> None:
+    assert cli("init", str(cli.workspace)).code == 0
+    settings = cli.workspace / "meterhouse.yml"
+    settings.write_text(settings.read_text().replace("url: embedded", f'url: "{empty_database}"'))
+    assert cli("check").code == 0
+
+    first = cli.json("run", "--as-of", AS_OF)
+    assert first["has_built"]
+    assert all(source["delivered"] > 0 for source in first["sources"])
+    second = cli.json("run", "--as-of", AS_OF)
+    assert not second["has_built"]
+    assert [source["delivered"] for source in second["sources"]] == [0] * len(second["sources"])
+
+    closed = cli.json("close", LAST_MONTH, "--as-of", AS_OF)
+    assert closed["finalised"]
+    assert not closed["held"]
+    again = cli.json("close", LAST_MONTH, "--as-of", AS_OF)
+    assert again["finalised"] == {}
+
+    numbers = list(closed["finalised"].values())
+    assert sorted(cli.json("approve", numbers[0])["approved"]) == sorted(
+        invoice_id for invoice_id, number in closed["finalised"].items() if number == numbers[0]
+    )
+    assert len(cli.json("approve", "--all")["approved"]) == len(numbers) - 1
+
+    listed = {row["invoice_number"]: row for row in cli.json("invoices")}
+    assert set(numbers) <= set(listed)
+    explained = cli.json("explain", numbers[0])
+    assert sum(float(line["amount"]) for line in explained["lines"]) == pytest.approx(
+        float(explained["invoice"]["total"])
+    )
+    usage = next(line for line in explained["lines"] if line["kind"] == "usage")
+    assert cli.json("explain", usage["invoice_line_id"])["records"]
+    assert cli.json("recompute", numbers[0])["is_same"]
+
+
+def test_a_source_that_cannot_be_read_does_not_stop_the_others(workspace: CommandLine) -> None:
+    workspace.write(
+        "usage/a.jsonl",
+        '{"id":"1","timestamp":"2026-01-03T10:00:00Z","tenant_id":"acme",'
+        '"dimension_id":"calls","value":"100"}\n',
+    )
+    settings = workspace.workspace / "meterhouse.yml"
+    dead = f"  - {{name: app, type: postgres, url: '{DEAD}', table: t, cursor: c}}\n"
+    settings.write_text(settings.read_text().replace("billing:", f"{dead}billing:"))
+    answer = workspace("--json", "run", "--as-of", "2026-02-10")
+    assert answer.code == 1
+    assert "app" in answer.err
+    assert "topsecret" not in answer.out + answer.err
+    found = {row["source"]: row for row in answer.result["sources"]}
+    assert found["logs"]["journaled"] == 1
+    assert found["app"]["problem"]
+
+
+def test_a_broken_file_is_quarantined_and_said_so(workspace: CommandLine) -> None:
+    workspace.write("usage/broken.parquet", "this is no parquet")
+    result = workspace.json("run", "--as-of", "2026-02-10")
+    assert result["sources"][0]["quarantined"] == 1
+    (found,) = workspace.json("quarantine", "list")
+    assert (found["source"], found["rows"]) == ("logs", 1)
+    shown = workspace("quarantine", "show")
+    assert "broken.parquet" in shown.out
+    assert workspace.json("quarantine", "waive", "--source", "logs")["waived"] == 1
+    assert workspace.json("quarantine", "list") == []
+
+
+def test_the_warehouse_can_be_asked_for(workspace: CommandLine) -> None:
+    assert workspace.json("warehouse", "url")["url"].startswith("postgresql://")
+    answer = workspace("warehouse", "stop")
+    assert answer.code == 1
+    assert "meterhouse.yml" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("meterhouse.yml", "sources: [{name: a, type: ftp}]", ["meterhouse.yml:1", "ftp"]),
+        ("meterhouse.yml", "sorces: []", ["meterhouse.yml:1", "sources"]),
+        ("meterhouse.yml", "a: [", ["meterhouse.yml:"]),
+        ("meterhouse.yml", "warehouse: {url: '${NO_SUCH_VARIABLE}'}", ["NO_SUCH_VARIABLE"]),
+        ("catalog/all.yml", CATALOG.replace('"0.10"', "0.10"), ["catalog/all.yml:7", "0.10"]),
+        ("catalog/all.yml", CATALOG.replace("plan: payg", "plan: pyag"), ["payg"]),
+        ("catalog/all.yml", CATALOG.replace("aggregation: sum", "aggregation: summ"), ["summ"]),
+    ],
+)
+@pytest.mark.parametrize("command", [("check",), ("run",), ("close", "2026-01")])
+def test_what_is_wrong_with_a_file_is_said_with_its_place(
+    cli: CommandLine, name: str, content: str, expected: list[str], command: tuple[str, ...]
+) -> None:
+    cli.write("meterhouse.yml", SETTINGS.format(url=DEAD))
+    cli.write("catalog/all.yml", CATALOG)
+    cli.write(name, content)
+    answer = cli(*command)
+    assert answer.code == 1
+    for words in expected:
+        assert words in answer.out + answer.err
+
+
+def test_all_problems_of_the_files_are_said_at_once(cli: CommandLine) -> None:
+    cli.write("meterhouse.yml", "sorces: []")
+    cli.write("catalog/all.yml", CATALOG.replace("plan: payg", "plan: pyag").replace("sum", "summ"))
+    answer = cli("check")
+    assert answer.code == 1
+    for words in ("sorces", "pyag", "summ"):
+        assert words in answer.out
+
+
+@pytest.mark.parametrize("command", [("run",), ("invoices",), ("warehouse", "url"), ("check",)])
+def test_a_dead_warehouse_is_named_without_its_password(
+    cli: CommandLine, command: tuple[str, ...]
+) -> None:
+    cli.write("meterhouse.yml", SETTINGS.format(url=DEAD))
+    cli.write("catalog/all.yml", CATALOG)
+    answer = cli(*command)
+    assert answer.code == 1
+    assert "127.0.0.1:1" in answer.out + answer.err
+    assert "topsecret" not in answer.out + answer.err
+
+
+def test_a_wrong_password_is_named(workspace: CommandLine, empty_database: str) -> None:
+    wrong = re.sub(r"://([^:]+):[^@]+@", r"://\1:wrong@", empty_database)
+    workspace.write("meterhouse.yml", SETTINGS.format(url=wrong))
+    answer = workspace("run")
+    assert answer.code == 1
+    assert "password" in answer.err
+
+
+def test_a_folder_that_is_no_workspace_is_named(cli: CommandLine) -> None:
+    answer = cli("run")
+    assert answer.code == 1
+    assert str(cli.workspace) in answer.err
+    assert "meterhouse init" in answer.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nonsense",),
+        ("close",),
+        ("close", "2026-13"),
+        ("run", "--as-of", "yesterday"),
+        ("run", "--to", "2026-01-01"),
+        ("run", "--from", "2026-02-01", "--to", "2026-01-01"),
+        ("approve",),
+        ("quarantine", "waive"),
+    ],
+)
+def test_wrong_usage_ends_with_2(cli: CommandLine, arguments: tuple[str, ...]) -> None:
+    answer = cli(*arguments)
+    assert answer.code == 2
+    assert answer.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("approve", "INV-999999"),
+        ("void", "INV-999999", "--yes"),
+        ("recompute", "INV-999999"),
+        ("explain", "INV-999999"),
+        ("post",),
+        ("quarantine", "list", "--source", "nobody"),
+    ],
+)
+def test_what_is_not_there_is_said_before_anything_happens(
+    workspace: CommandLine, arguments: tuple[str, ...]
+) -> None:
+    answer = workspace(*arguments)
+    assert answer.code == 1
+    assert answer.err.startswith("Error: ") or "Error: " in answer.err
+
+
+def test_a_defect_of_ours_ends_with_3_and_names_a_file(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(_: Path) -> None:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr("models.workspace.load_workspace", break_down)
+    answer = cli("run")
+    assert answer.code == 3
+    file = Path(answer.err.strip().rpartition(" ")[2])
+    assert "planted" in file.read_text()
+
+
+def test_the_demo_does_not_write_into_a_workspace_of_somebody(cli: CommandLine) -> None:
+    cli.write("meterhouse.yml", "company: {name: Mine}\n")
+    answer = cli("demo")
+    assert answer.code == 1
+    assert (cli.workspace / "meterhouse.yml").read_text() == "company: {name: Mine}\n"
