@@ -25,6 +25,7 @@ ui: $(VENV)/installed
 docs: $(VENV)/installed
 	$(BIN)/meterhouse -w $(WORKSPACE) docs
 
+# The lock is complete, so nothing is resolved here: pip, asked to resolve with hashes, refuses extras.
 $(VENV)/installed: requirements.lock pyproject.toml
 ifdef UV
 	uv venv --quiet --allow-existing --python 3.11 $(VENV)
@@ -32,7 +33,7 @@ ifdef UV
 	uv pip install --quiet --python $(BIN)/python --no-deps -e .
 else
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 endif
 	touch $@
