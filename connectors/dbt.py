@@ -6,7 +6,6 @@ imported dbt already, with the manifest reused, costs a fraction of one.
 
 import fcntl
 import hashlib
-import os
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,21 @@ TARGET_DIRECTORY = PROJECT_DIRECTORY / "target"
 MANIFEST = TARGET_DIRECTORY / "manifest.json"
 PARSED = TARGET_DIRECTORY / "partial_parse.msgpack"
 STAMP = TARGET_DIRECTORY / "parsed_project.sha256"
+# The console belongs to commands and their results; what dbt says is in its log file.
+QUIETLY = (
+    "--log-level",
+    "none",
+    "--log-level-file",
+    "info",
+    "--no-use-colors",
+    "--no-send-anonymous-usage-stats",
+)
+FROM_PROJECT = (
+    "--project-dir",
+    str(PROJECT_DIRECTORY),
+    "--profiles-dir",
+    str(PROJECT_DIRECTORY),
+)
 
 SUCCESSFUL = frozenset({"success", "pass", "warn"})
 
@@ -115,22 +129,22 @@ def _invoke(
 ) -> None:
     from dbt.cli.main import dbtRunner
 
-    os.environ["DBT_PROFILES_DIR"] = str(PROJECT_DIRECTORY)
-    os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
     runner = dbtRunner(
         # The manifest of another target has other schemas: dbt parses that one itself.
         manifest=None if arguments[0] == "parse" or target != "warehouse" else _manifest(),
         callbacks=[listen] if listen else [],
     )
-    folders = ["--project-dir", str(PROJECT_DIRECTORY), "--target-path", str(target_directory)]
-    outcome = runner.invoke(
-        ["--quiet", "--no-use-colors", *arguments, *folders, "--log-path", str(target_directory)]
-    )
+    outcome = runner.invoke([*QUIETLY, *arguments, *FROM_PROJECT, *folders_in(target_directory)])
     # An exception is a defect or a dead server; failed nodes are results, and no exception.
     if outcome.exception is not None:
         raise DbtError(str(outcome.exception)) from outcome.exception
     if not outcome.success and listen is None:
         raise DbtError(f"dbt {arguments[0]} failed; see {target_directory / 'dbt.log'}") from None
+
+
+def folders_in(target_directory: Path) -> list[str]:
+    """Return the options that make dbt write into a folder."""
+    return ["--target-path", str(target_directory), "--log-path", str(target_directory)]
 
 
 def _manifest() -> Any:

@@ -6,12 +6,14 @@ import dagster as dg
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from assets.checks.everything import all_checks
 from orchestration.cli.printing import Printer
 
 # Steps as a person calls them; others by their own name.
 NAMES = {
     "raw_tables": "Counting what has landed",
     "catalog_tables": "Publishing the catalog",
+    "landed_batches": "Checking what has landed",
     "parameters": "Looking for changes",
     "dbt_models": "Journal, rating, cost, marts",
     "finalise_invoices": "Finalising invoices",
@@ -19,7 +21,7 @@ NAMES = {
     "post_to_stripe": "Posting to Stripe",
     "sync_with_stripe": "Reading payments from Stripe",
 }
-WIDTH = 32
+WIDTH = 56
 
 
 @dataclass(slots=True)
@@ -109,6 +111,10 @@ class RunProgress:
 
 def step_name(key: str) -> str:
     """Return what a person calls a step."""
+    for check in all_checks():
+        if check.node_def.name == key and key not in NAMES:
+            names = " and ".join(spec.name for spec in check.check_specs)
+            return f"Checking that {names.replace('_', ' ')}"
     if key.startswith("sources__"):
         return f"Pulling {key.removeprefix('sources__')}"
     return NAMES.get(key, key.replace("__", ": ").replace("_", " "))

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,17 +104,20 @@ def wait_until_serving(
 
 def wait_for(processes: dict[str, subprocess.Popen[bytes]]) -> None:
     """Wait until a child ends by itself, or we are interrupted or told to end."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    with contextlib.suppress(KeyboardInterrupt):
-        while all(process.poll() is None for process in processes.values()):
-            time.sleep(0.5)
+    told_to_end = threading.Event()
+    # Set anew, as a shell lets its background jobs ignore interrupts.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: told_to_end.set())
+    while all(process.poll() is None for process in processes.values()):
+        if told_to_end.wait(0.5):
+            return
 
 
 def end(processes: dict[str, subprocess.Popen[bytes]]) -> None:
     """End children gently, then not."""
     for process in processes.values():
         if process.poll() is None:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
     deadline = time.monotonic() + SECONDS_TO_STOP
     for process in processes.values():
         try:
