@@ -6,6 +6,7 @@ imported dbt already, with the manifest reused, costs a fraction of one.
 
 import fcntl
 import hashlib
+import os
 import queue
 import threading
 from collections.abc import Iterator, Sequence
