@@ -4,16 +4,29 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-# The day and month that are not over yet are partitions too: their usage can be pulled again, and
-# contracts with other intervals end in the middle of a month.
-usage_days = dg.DailyPartitionsDefinition(start_date="2024-01-01", timezone="UTC", end_offset=1)
-billing_months = dg.MonthlyPartitionsDefinition(
-    start_date="2024-01-01", timezone="UTC", end_offset=1
-)
-
+FIRST_DAY = "2020-01-01"
 AS_OF_TAG = "meterhouse/as_of"
 FROM_TAG = "meterhouse/from"
 TO_TAG = "meterhouse/to"
+
+
+def usage_days(as_of: datetime | None, now: datetime) -> dg.DailyPartitionsDefinition:
+    """Return the days whose usage can be pulled again: until today, or the day of an instant ahead.
+
+    The day that is not over yet is one of them.
+    """
+    ahead = max(0, ((as_of or now).date() - now.date()).days)
+    return dg.DailyPartitionsDefinition(FIRST_DAY, timezone="UTC", end_offset=1 + ahead)
+
+
+def billing_months(as_of: datetime | None, now: datetime) -> dg.MonthlyPartitionsDefinition:
+    """Return the months that can be closed: until this one, or that of an instant ahead.
+
+    The month that is not over yet is one of them: contracts may end periods in the middle of it.
+    """
+    last = as_of or now
+    ahead = max(0, (last.year - now.year) * 12 + last.month - now.month)
+    return dg.MonthlyPartitionsDefinition(FIRST_DAY, timezone="UTC", end_offset=1 + ahead)
 
 
 class Clock(dg.ConfigurableResource):

@@ -1,6 +1,7 @@
 """The code location: every asset, check, job, schedule and sensor of a workspace, assembled."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from assets.delivery.assets import posted_invoices, synced_payments
 from assets.ingestion.raw_tables import raw_tables
 from assets.ingestion.sources import source_assets
 from assets.invoicing.assets import approved_invoices, closed_invoices
-from assets.partitions import Clock
+from assets.partitions import Clock, billing_months, usage_days
 from assets.table_specs import external_spec
 from assets.transform.dbt import DbtBuilds, dbt_models
 from assets.transform.parameters import parameters
@@ -24,6 +25,8 @@ from orchestration.jobs import jobs
 from orchestration.schedules import schedules
 from orchestration.sensors import sensors
 
+# The instant that a workspace stands still at, as the demo does; elsewhere it is always now.
+AS_OF_VARIABLE = "METERHOUSE_AS_OF"
 WORKSPACE_VARIABLE = "METERHOUSE_WORKSPACE"
 DEFAULT_WORKSPACE = "workspace"
 # As of the start of a build: what is written later in the story is read here without a circle.
@@ -43,14 +46,15 @@ def build_definitions(
     landed = raw_tables(workspace)
     published = catalog_tables(workspace)
     begun = parameters(workspace)
+    as_of, now = fixed_instant(), datetime.now(UTC)
     return dg.Definitions(
         assets=[
-            *source_assets(workspace),
+            *source_assets(workspace, usage_days(as_of, now)),
             landed,
             published,
             begun,
             models,
-            closed_invoices(workspace),
+            closed_invoices(workspace, billing_months(as_of, now)),
             approved_invoices,
             posted_invoices,
             synced_payments,
@@ -72,7 +76,7 @@ def default_resources(workspace: Workspace | None) -> dict[str, Any]:
     return {
         "warehouse": Warehouse(url=dg.EnvVar("METERHOUSE_WAREHOUSE_URL")),
         "dbt": DbtBuilds(target_directory=str(target)),
-        "clock": Clock(fixed=os.environ.get("METERHOUSE_AS_OF")),
+        "clock": Clock(fixed=os.environ.get(AS_OF_VARIABLE)),
         "stripe": dg.ResourceDefinition(lambda _: stripe_account(workspace)),
     }
 
@@ -89,6 +93,12 @@ def stripe_account(workspace: Workspace | None) -> StripeInvoices:
         collection=workspace.settings.billing.collection,
         days_until_due=workspace.settings.billing.days_until_due,
     )
+
+
+def fixed_instant() -> datetime | None:
+    """Return the instant that the environment has the workspace stand still at."""
+    given = os.environ.get(AS_OF_VARIABLE)
+    return datetime.fromisoformat(given).astimezone(UTC) if given else None
 
 
 def configured_workspace() -> Workspace | None:

@@ -8,7 +8,7 @@ import dagster as dg
 
 from assets.ingestion.pulling import PullReport, pull
 from assets.keys import USAGE_DAYS, source_key
-from assets.partitions import Clock, usage_days, window_of
+from assets.partitions import Clock, window_of
 from assets.table_specs import DATA_TEAM
 from connectors.deliveries import SourceUnavailable
 from connectors.warehouse import Warehouse
@@ -27,13 +27,15 @@ KINDS = {
 }
 
 
-def source_assets(workspace: Workspace | None) -> list[dg.AssetsDefinition]:
+def source_assets(
+    workspace: Workspace | None, days: dg.DailyPartitionsDefinition
+) -> list[dg.AssetsDefinition]:
     """Return an asset for each source of a workspace, and one for days of usage pulled again."""
     if workspace is None:
         return []
     assets = [source_asset(workspace, source) for source in workspace.settings.sources]
     if any(source.measures == "usage" for source in workspace.settings.sources):
-        assets.append(usage_days_asset(workspace))
+        assets.append(usage_days_asset(workspace, days))
     return assets
 
 
@@ -85,7 +87,9 @@ def source_asset(workspace: Workspace, source: AnySource) -> dg.AssetsDefinition
     return pulled
 
 
-def usage_days_asset(workspace: Workspace) -> dg.AssetsDefinition:
+def usage_days_asset(
+    workspace: Workspace, days: dg.DailyPartitionsDefinition
+) -> dg.AssetsDefinition:
     """Return the asset that pulls days of usage again, from every source that has days."""
 
     @dg.asset(
@@ -93,7 +97,7 @@ def usage_days_asset(workspace: Workspace) -> dg.AssetsDefinition:
         group_name="sources",
         kinds={"python"},
         owners=[DATA_TEAM],
-        partitions_def=usage_days,
+        partitions_def=days,
         backfill_policy=dg.BackfillPolicy.single_run(),
         description=(
             "Usage of UTC days, pulled again from every usage source: for the history of a new "

@@ -18,7 +18,6 @@ from assets.keys import (
     INVOICES,
     PARAMETERS,
 )
-from assets.partitions import billing_months
 from assets.table_specs import FINANCE_TEAM, table_spec
 from assets.transform.parameters import BUILD_LOCK, BUILD_WAIT_SECONDS
 from connectors.warehouse import Warehouse
@@ -28,13 +27,15 @@ from models.workspace import Workspace
 HELD_SHOWN = 100
 
 
-def closed_invoices(workspace: Workspace | None) -> dg.AssetsDefinition:
+def closed_invoices(
+    workspace: Workspace | None, months: dg.MonthlyPartitionsDefinition
+) -> dg.AssetsDefinition:
     """Return the asset that finalises the invoices of a month."""
     deps = [DRAFT_INVOICES, DRAFT_LINES, PARAMETERS]
 
     @dg.multi_asset(
         name="finalise_invoices",
-        partitions_def=billing_months,
+        partitions_def=months,
         specs=[
             table_spec(table, group="invoicing", owner=FINANCE_TEAM, deps=deps)
             for table in (billing.invoices, billing.invoice_lines)

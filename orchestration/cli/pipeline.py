@@ -53,6 +53,8 @@ def close(
     month = read_month(period)
     session = session_of(context)
     with session.jobs() as jobs:
+        if month > session.now().date():
+            raise ActionNeeded(f"{period} has not begun: there is nothing to finalise in it")
         tags = as_of_tags(as_of)
         build_if_stale(session, jobs, tags)
         closed = close_month(jobs, month.isoformat(), tags)

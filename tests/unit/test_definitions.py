@@ -1,11 +1,13 @@
 """The code location as a whole."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from sqlalchemy import Table
 
+from assets.partitions import billing_months, usage_days
 from assets.table_specs import manifest
 from models.tables import billing, catalog, ops, raw
 from models.workspace import Workspace, load_workspace
@@ -129,6 +131,19 @@ def test_days_and_months_can_be_backfilled(definitions: dg.Definitions) -> None:
     backfill = definitions.resolve_job_def(jobs.BACKFILL_USAGE).partitions_def
     assert isinstance(close, dg.MonthlyPartitionsDefinition)
     assert isinstance(backfill, dg.DailyPartitionsDefinition)
+
+
+def test_partitions_reach_to_an_instant_ahead_of_the_clock() -> None:
+    """The demo's instant may be ahead of the machine's clock."""
+    now, ahead = datetime.now(UTC), datetime.now(UTC) + timedelta(days=400)
+    assert usage_days(None, now).has_partition_key(f"{now:%Y-%m-%d}")
+    assert not usage_days(None, now).has_partition_key(f"{ahead:%Y-%m-%d}")
+    assert usage_days(ahead, now).has_partition_key(f"{ahead:%Y-%m-%d}")
+    assert billing_months(None, now).has_partition_key(f"{now:%Y-%m-01}")
+    assert not billing_months(None, now).has_partition_key(f"{ahead:%Y-%m-01}")
+    assert billing_months(ahead, now).has_partition_key(f"{ahead:%Y-%m-01}")
+    past = datetime(2026, 1, 5, tzinfo=UTC)
+    assert billing_months(past, now).has_partition_key(f"{now:%Y-%m-01}")
 
 
 def test_every_build_is_one_of_all_models(definitions: dg.Definitions) -> None:
