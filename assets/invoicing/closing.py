@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, func, insert, literal, select, text
 from assets.invoicing.documents import document_hash, read_document
 from connectors.warehouse import Warehouse
 from models.invoice import invoice_number
-from models.tables import billing, ops
+from models.tables import billing, ops, raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,11 @@ def close_period(
     report = CloseReport()
     with warehouse.begin() as connection:
         connection.execute(select(func.pg_advisory_xact_lock(literal(7_001_001))))
-        build = latest_build(connection)
+        # In this order: what a source had delivered when it was complete is seen by the build, or
+        # found missing from it.
         watermarks = source_watermarks(connection)
+        build = latest_build(connection)
+        carried = carried_on(connection, build)
         still_open: set[str] = set()
         for draft in drafts(connection):
             if month is not None and not in_month(draft.period_end, month):
@@ -74,11 +77,14 @@ def close_period(
             reason = gate(draft, rules, watermarks, build.as_of)
             if reason is None and draft.contract_id in still_open:
                 reason = "an earlier period of the contract is still open"
+            if reason is None and draft.contract_id in carried:
+                reason = "the invoice before it carries credit on: rate again, then close"
             if reason is not None:
                 still_open.add(draft.contract_id)
                 report.held.append(Held(draft.invoice_id, reason))
                 continue
             number = finalise(connection, draft, build, now)
+            carried = carried_on(connection, build)
             if rules.approves_itself:
                 approve_invoice(connection, draft.invoice_id, "auto", now)
             report.finalised.append((draft.invoice_id, number))
@@ -105,7 +111,43 @@ def latest_build(connection: Connection) -> Build:
         raise StaleDraftsError(
             f"build {unfinished.build_number} did not finish: `meterhouse run` again, then close"
         )
+    refuse_unjournaled(connection)
     return Build(parameters.build_number, parameters.as_of, parameters.late_usage)
+
+
+def carried_on(connection: Connection, build: Build) -> set[str]:
+    """Return the contracts of which this build's drafts were finalised with credit carried on.
+
+    Their later drafts were rated before that credit existed.
+    """
+    return set(
+        connection.execute(
+            select(billing.invoices.c.contract_id)
+            .join(
+                billing.invoice_lines,
+                billing.invoices.c.invoice_id == billing.invoice_lines.c.invoice_id,
+            )
+            .where(billing.invoices.c.journal_watermark == build.number)
+            .where(billing.invoice_lines.c.kind == "credit")
+            .where(billing.invoice_lines.c.amount > 0)
+        ).scalars()
+    )
+
+
+def refuse_unjournaled(connection: Connection) -> None:
+    """Raise where usage has landed that the drafts do not know."""
+    journaled = select(ops.journaled_deliveries.c.delivery_id)
+    missing = connection.execute(
+        select(raw.deliveries.c.source, raw.deliveries.c.object)
+        .where(raw.deliveries.c.kind == "usage")
+        .where(raw.deliveries.c.delivery_id.not_in(journaled))
+        .limit(1)
+    ).one_or_none()
+    if missing is not None:
+        raise StaleDraftsError(
+            f"usage has landed since the drafts were rated ({missing.source}: {missing.object}): "
+            "`meterhouse run` again, then close"
+        )
 
 
 def source_watermarks(connection: Connection) -> dict[str, datetime | None]:

@@ -136,6 +136,35 @@ def begin_build(connection: Connection, inputs: BuildInputs, now: datetime) -> i
     return build_number
 
 
+def reopen_build(connection: Connection, now: datetime) -> None:
+    """Give a part of the models, built on its own, a build number that nothing has counted yet.
+
+    An invoice knows the last build whose entries it counts; more entries of that build would change
+    what it recomputes to. The new build stays unfinished, so the next one builds everything.
+    """
+    parameters = connection.execute(select(ops.parameters)).one_or_none()
+    if parameters is None:
+        return
+    finished = connection.execute(
+        select(ops.builds)
+        .where(ops.builds.c.build_number == parameters.build_number)
+        .where(ops.builds.c.finished_at.is_not(None))
+    ).one_or_none()
+    if finished is None:
+        return
+    number = connection.execute(
+        insert(ops.builds)
+        .values(
+            fingerprint="a part of the models",
+            catalog_version=finished.catalog_version,
+            as_of=finished.as_of,
+            started_at=now,
+        )
+        .returning(ops.builds.c.build_number)
+    ).scalar_one()
+    connection.execute(update(ops.parameters).values(build_number=number))
+
+
 def finish_build(connection: Connection, build_number: int, now: datetime) -> None:
     """Record that every model of a build was built."""
     connection.execute(

@@ -15,7 +15,7 @@ from dagster_dbt import (
 from sqlalchemy import select
 
 from assets.table_specs import DATA_TEAM, FINANCE_TEAM
-from assets.transform.builds import finish_build
+from assets.transform.builds import finish_build, reopen_build
 from assets.transform.parameters import BUILD_LOCK, BUILD_WAIT_SECONDS
 from assets.transform.sums import sums_of
 from connectors.dbt import PROJECT_DIRECTORY, NodeResult, prepare_manifest, run_project
@@ -77,6 +77,8 @@ def dbt_models() -> dg.AssetsDefinition:
         nodes = Nodes(context)
         with warehouse.locked(BUILD_LOCK, BUILD_WAIT_SECONDS):
             with warehouse.begin() as connection:
+                if context.is_subset:
+                    reopen_build(connection, datetime.now(UTC))
                 build_number = connection.execute(select(ops.parameters.c.build_number)).scalar()
             failures = []
             for result in dbt.run(nodes.arguments()):

@@ -18,7 +18,7 @@ from connectors.dbt import run_project
 from tests.conftest import fresh_pipeline
 from tests.pipeline import Pipeline
 
-INVOICES = ("+fct_invoices", "+fct_invoice_lines")
+INVOICES = ("+jnl_delivery_counts", "+fct_invoices", "+fct_invoice_lines")
 CATALOG = """
 dimensions:
   - {id: calls, name: API calls, unit: call, aggregation: sum}

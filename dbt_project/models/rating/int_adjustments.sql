@@ -14,6 +14,7 @@ periods as (
     select
         invoice_id,
         contract_id,
+        customer_id,
         currency,
         period_start,
         is_closed
@@ -135,6 +136,12 @@ booked as (
 
     select
         reference_id as adjusted_line_id,
+        left(reference_id, strpos(reference_id, '/') - 1) as adjusted_invoice_id,
+        min(charge_id) as charge_id,
+        min(dimension_id) as dimension_id,
+        min(period_start) as period_start,
+        min(period_end) as period_end,
+        min(regexp_replace(description, ', adjusting invoice .*$', '')) as description,
         sum(amount) as amount,
         sum(quantity) as quantity
     from closed_lines
@@ -143,59 +150,78 @@ booked as (
 
 ),
 
-differences as (
+-- Every line that was rated now, or invoiced, or adjusted: one that was booked by mistake may be in
+-- neither of the first two.
+line_ids as (
 
-    select
-        coalesce(rated_again.invoice_line_id, invoiced.invoice_line_id) as adjusted_line_id,
-        coalesce(rated_again.invoice_id, invoiced.invoice_id) as adjusted_invoice_id,
-        coalesce(rated_again.charge_id, invoiced.charge_id) as charge_id,
-        coalesce(rated_again.dimension_id, invoiced.dimension_id) as dimension_id,
-        coalesce(rated_again.period_start, invoiced.period_start) as period_start,
-        coalesce(rated_again.period_end, invoiced.period_end) as period_end,
-        coalesce(rated_again.description, invoiced.description) as description,
-        coalesce(rated_again.quantity, 0) - coalesce(invoiced.quantity, 0) as quantity,
-        coalesce(rated_again.amount, 0) as rated_amount,
-        coalesce(invoiced.amount, 0) as invoiced_amount
+    select invoice_line_id as adjusted_line_id
     from rated_again
-    full join invoiced
-        on rated_again.invoice_line_id = invoiced.invoice_line_id
+
+    union distinct
+
+    select invoice_line_id as adjusted_line_id
+    from invoiced
+
+    union distinct
+
+    select adjusted_line_id
+    from booked
 
 ),
 
 open_differences as (
 
     select
-        differences.adjusted_line_id,
-        differences.adjusted_invoice_id,
-        differences.charge_id,
-        differences.dimension_id,
-        differences.period_start,
-        differences.period_end,
-        differences.description,
-        differences.rated_amount,
-        differences.invoiced_amount,
-        differences.quantity - coalesce(booked.quantity, 0) as quantity,
+        line_ids.adjusted_line_id,
+        coalesce(rated_again.invoice_id, invoiced.invoice_id, booked.adjusted_invoice_id)
+            as adjusted_invoice_id,
+        coalesce(rated_again.charge_id, invoiced.charge_id, booked.charge_id) as charge_id,
+        coalesce(rated_again.dimension_id, invoiced.dimension_id, booked.dimension_id)
+            as dimension_id,
+        coalesce(rated_again.period_start, invoiced.period_start, booked.period_start)
+            as period_start,
+        coalesce(rated_again.period_end, invoiced.period_end, booked.period_end) as period_end,
+        coalesce(rated_again.description, invoiced.description, booked.description)
+            as description,
+        coalesce(rated_again.quantity, 0)
+        - coalesce(invoiced.quantity, 0)
+        - coalesce(booked.quantity, 0) as quantity,
+        coalesce(rated_again.amount, 0) as rated_amount,
+        coalesce(invoiced.amount, 0) as invoiced_amount,
         coalesce(booked.amount, 0) as booked_amount,
-        differences.rated_amount - differences.invoiced_amount - coalesce(booked.amount, 0)
-            as amount
-    from differences
+        coalesce(rated_again.amount, 0)
+        - coalesce(invoiced.amount, 0)
+        - coalesce(booked.amount, 0) as amount
+    from line_ids
+    left join rated_again
+        on line_ids.adjusted_line_id = rated_again.invoice_line_id
+    left join invoiced
+        on line_ids.adjusted_line_id = invoiced.invoice_line_id
     left join booked
-        on differences.adjusted_line_id = booked.adjusted_line_id
+        on line_ids.adjusted_line_id = booked.adjusted_line_id
 
 ),
 
-first_open_periods as (
+-- The contract's first open invoice; of a contract that has ended, the customer's.
+candidates as (
 
     select
-        invoice_id,
-        contract_id,
-        currency,
+        closed.invoice_id as adjusted_invoice_id,
+        open_periods.invoice_id,
         row_number() over (
-            partition by contract_id
-            order by period_start
-        ) as open_rank
-    from periods
-    where not is_closed
+            partition by closed.invoice_id
+            order by
+                case when closed.contract_id = open_periods.contract_id then 0 else 1 end,
+                open_periods.period_start,
+                open_periods.invoice_id
+        ) as preference
+    from periods as closed
+    inner join periods as open_periods
+        on
+            closed.customer_id = open_periods.customer_id
+            and closed.currency = open_periods.currency
+            and not open_periods.is_closed
+    where closed.is_closed
 
 ),
 
@@ -203,7 +229,7 @@ adjustments as (
 
     select
         open_differences.*,
-        first_open_periods.invoice_id,
+        candidates.invoice_id,
         closed_periods.invoice_number
     from open_differences
     inner join periods
@@ -212,11 +238,10 @@ adjustments as (
         on open_differences.adjusted_invoice_id = closed_periods.invoice_id
     inner join parameters
         on parameters.late_usage = 'adjust'
-    left join first_open_periods
+    left join candidates
         on
-            periods.contract_id = first_open_periods.contract_id
-            and periods.currency = first_open_periods.currency
-            and first_open_periods.open_rank = 1
+            open_differences.adjusted_invoice_id = candidates.adjusted_invoice_id
+            and candidates.preference = 1
     where open_differences.amount <> 0
 
 )

@@ -66,6 +66,8 @@ slices as (
         slice_quantity,
         unit_amount,
         flat_amount,
+        part_days,
+        period_days,
         exact_amount
     from {{ ref('int_price_slices') }}
 
@@ -102,6 +104,8 @@ priced as (
                 'quantity', slice_quantity,
                 'unit_amount', unit_amount,
                 'flat_amount', flat_amount,
+                'part_days', part_days,
+                'period_days', period_days,
                 'amount', exact_amount
             )
             order by tier_number

@@ -12,6 +12,9 @@ periods as (
         period_number,
         period_start,
         period_end,
+        period_start_at,
+        period_end_at,
+        period_days,
         full_period_days,
         is_closed
     from {{ ref('int_contract_periods') }}
@@ -46,19 +49,7 @@ overrides as (
 
 ),
 
-discounts as (
-
-    select
-        catalog_version,
-        contract_id,
-        charge_id,
-        valid_from,
-        valid_to
-    from {{ source('catalog', 'contract_discounts') }}
-
-),
-
--- A change of price or discount inside a period splits it, for the charge it concerns.
+-- A change of price inside a period splits it, for the charge it concerns.
 changes as (
 
     select
@@ -77,24 +68,6 @@ changes as (
         valid_to as changed_on
     from overrides
 
-    union distinct
-
-    select
-        catalog_version,
-        contract_id,
-        charge_id,
-        valid_from as changed_on
-    from discounts
-
-    union distinct
-
-    select
-        catalog_version,
-        contract_id,
-        charge_id,
-        valid_to as changed_on
-    from discounts
-
 ),
 
 period_charges as (
@@ -109,6 +82,9 @@ period_charges as (
         periods.period_number,
         periods.period_start,
         periods.period_end,
+        periods.period_start_at,
+        periods.period_end_at,
+        periods.period_days,
         periods.full_period_days,
         periods.is_closed,
         charges.charge_id,
@@ -203,7 +179,19 @@ select
     effective_price_id::text as price_id,
     part_start::date as part_start,
     part_end::date as part_end,
-    {{ start_of_day('part_start', 'timezone') }}::timestamptz as part_start_at,
-    {{ start_of_day('part_end', 'timezone') }}::timestamptz as part_end_at,
+    (
+        case
+            when part_start = period_start then period_start_at
+            else {{ start_of_day('part_start', 'timezone') }}
+        end
+    )::timestamptz as part_start_at,
+    (
+        case
+            when part_end = period_end then period_end_at
+            else {{ start_of_day('part_end', 'timezone') }}
+        end
+    )::timestamptz as part_end_at,
+    (part_end - part_start)::integer as part_days,
+    period_days::integer as period_days,
     full_period_days::integer as full_period_days
 from priced_parts

@@ -97,6 +97,7 @@ aggregated as (
         parts.part_number,
         parts.included_quantity,
         dimensions.aggregation,
+        dimensions.aggregation in ('max', 'latest', 'count_distinct') as is_level,
         dimensions.convert_multiply,
         dimensions.convert_divide,
         dimensions.rounding_decimals,
@@ -159,13 +160,18 @@ rounded as (
 
 ),
 
--- Included units belong to the period: its parts use them up in order of time.
+-- Included units belong to the period: its parts use them up in order of time. A level is not used
+-- up: what is included of it is included in every part.
 running as (
 
     select
         rounded.*,
+        case when rounded.is_level then rounded.part_number end as level_part,
         sum(rounded.quantity) over (
-            partition by rounded.invoice_id, rounded.charge_id
+            partition by
+                rounded.invoice_id,
+                rounded.charge_id,
+                case when rounded.is_level then rounded.part_number end
             order by rounded.part_number
             rows between unbounded preceding and current row
         ) as quantity_until
@@ -193,7 +199,10 @@ billable as (
         beyond_included.*,
         beyond_included.billable_until
         - lag(beyond_included.billable_until, 1, 0::numeric) over (
-            partition by beyond_included.invoice_id, beyond_included.charge_id
+            partition by
+                beyond_included.invoice_id,
+                beyond_included.charge_id,
+                beyond_included.level_part
             order by beyond_included.part_number
         ) as billable_quantity
     from beyond_included
@@ -205,6 +214,7 @@ select
     charge_id::text as charge_id,
     part_number::integer as part_number,
     aggregation::text as aggregation,
+    is_level::boolean as is_level,
     record_count::bigint as record_count,
     aggregate_quantity::numeric(38, 9) as aggregate_quantity,
     quantity::numeric(38, 9) as quantity,

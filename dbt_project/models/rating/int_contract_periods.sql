@@ -41,7 +41,9 @@ invoices as (
         catalog_version,
         invoice_sequence,
         period_start,
-        period_end
+        period_end,
+        period_start_at,
+        period_end_at
     from {{ source('billing', 'closed_periods') }}
 
 ),
@@ -52,7 +54,9 @@ closed_periods as (
         invoices.contract_id,
         invoices.catalog_version,
         invoices.period_start,
-        invoices.period_end
+        invoices.period_end,
+        invoices.period_start_at,
+        invoices.period_end_at
     from invoices
     inner join parameters
         on invoices.invoice_sequence < parameters.invoices_before
@@ -63,19 +67,22 @@ closed_until as (
 
     select
         contract_id,
-        max(period_end) as closed_until
+        max(period_end) as closed_until,
+        max(period_end_at) as closed_until_at
     from closed_periods
     group by contract_id
 
 ),
 
 -- What was invoiced stays invoiced: if the catalog now draws the periods otherwise, the open ones
--- begin where the closed ones end.
+-- begin where the closed ones end, to the instant, should the time zone have changed.
 open_periods as (
 
     select
         calendar.*,
         greatest(calendar.period_start, closed_until.closed_until) as rated_from,
+        greatest(calendar.period_start_at, closed_until.closed_until_at) as rated_from_at,
+        calendar.period_end_at as rated_until_at,
         false as is_closed
     from calendar
     inner join parameters
@@ -93,6 +100,8 @@ rated_again as (
     select
         calendar.*,
         closed_periods.period_start as rated_from,
+        closed_periods.period_start_at as rated_from_at,
+        closed_periods.period_end_at as rated_until_at,
         true as is_closed
     from closed_periods
     inner join calendar
@@ -127,8 +136,8 @@ select
     period_number::integer as period_number,
     rated_from::date as period_start,
     period_end::date as period_end,
-    {{ start_of_day('rated_from', 'timezone') }}::timestamptz as period_start_at,
-    period_end_at::timestamptz as period_end_at,
+    rated_from_at::timestamptz as period_start_at,
+    rated_until_at::timestamptz as period_end_at,
     (period_end - rated_from)::integer as period_days,
     full_period_days::integer as full_period_days,
     next_period_start::date as next_period_start,

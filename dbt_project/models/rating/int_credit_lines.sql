@@ -14,6 +14,7 @@ periods as (
     select
         invoice_id,
         contract_id,
+        currency,
         period_start,
         period_end
     from {{ ref('int_contract_periods') }}
@@ -56,6 +57,7 @@ needs as (
     select
         periods.invoice_id,
         periods.contract_id,
+        periods.currency,
         periods.period_start,
         periods.period_end,
         coalesce(sum(lines_before.amount), 0) as amount
@@ -65,6 +67,7 @@ needs as (
     group by
         periods.invoice_id,
         periods.contract_id,
+        periods.currency,
         periods.period_start,
         periods.period_end
 
@@ -84,6 +87,7 @@ closed_lines as (
     select
         invoice_id,
         contract_id,
+        currency,
         reference_id,
         amount
     from {{ source('billing', 'closed_lines') }}
@@ -105,6 +109,16 @@ credit_grants as (
 
 ),
 
+-- Credit spent or carried in one currency says nothing about another.
+currencies as (
+
+    select distinct
+        contract_id,
+        currency
+    from periods
+
+),
+
 closed_credit_lines as (
 
     select
@@ -116,6 +130,10 @@ closed_credit_lines as (
         on closed_lines.invoice_id = closed_periods.invoice_id
     inner join parameters
         on closed_periods.invoice_sequence < parameters.invoices_before
+    inner join currencies
+        on
+            closed_lines.contract_id = currencies.contract_id
+            and closed_lines.currency = currencies.currency
     group by closed_lines.contract_id, closed_lines.reference_id
 
 ),
@@ -183,6 +201,7 @@ waterfall as (
         period_end,
         0::bigint as grant_rank,
         null::text as credit_id,
+        0::numeric as remaining_before,
         greatest(amount, 0) as need_before,
         greatest(amount, 0) as need_after
     from needs
@@ -196,6 +215,7 @@ waterfall as (
         covered.period_end,
         covered.grant_rank,
         covered.credit_id,
+        greatest(covered.remaining - covered.need_of_earlier_periods, 0) as remaining_before,
         covered.need_before,
         covered.need_before - greatest(
             least(covered.usable_need, covered.remaining - covered.need_of_earlier_periods), 0
@@ -251,12 +271,8 @@ draws as (
             when waterfall.credit_id = 'carried' then 'Credit carried from an earlier invoice'
             else 'Credit ' || waterfall.credit_id
         end as description,
-        jsonb_build_object('remaining_at_start', ranked_grants.remaining) as explanation
+        jsonb_build_object('remaining_before', waterfall.remaining_before) as explanation
     from waterfall
-    inner join ranked_grants
-        on
-            waterfall.contract_id = ranked_grants.contract_id
-            and waterfall.grant_rank = ranked_grants.grant_rank
     where waterfall.need_before <> waterfall.need_after
 
     union all

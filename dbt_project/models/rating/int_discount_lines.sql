@@ -49,6 +49,9 @@ matching as (
         charge_lines.exact_amount,
         discounts.discount_number,
         discounts.percent,
+        least(charge_lines.period_end, discounts.valid_to)
+        - greatest(charge_lines.period_start, discounts.valid_from) as discounted_days,
+        charge_lines.period_end - charge_lines.period_start as line_days,
         row_number() over (
             partition by charge_lines.invoice_line_id
             order by discounts.discount_number
@@ -61,12 +64,13 @@ matching as (
             periods.catalog_version = discounts.catalog_version
             and periods.contract_id = discounts.contract_id
             and charge_lines.charge_id = discounts.charge_id
-            and charge_lines.period_start >= discounts.valid_from
+            and charge_lines.period_end > discounts.valid_from
             and (discounts.valid_to is null or charge_lines.period_start < discounts.valid_to)
 
 ),
 
--- Several discounts on a line apply one after the other, each to what the one before it left.
+-- Several discounts on a line apply one after the other, each to what the one before it left. One
+-- that holds for some of the line's days takes its share of them.
 applied as (
 
     select
@@ -74,8 +78,11 @@ applied as (
         discount_number,
         percent,
         step,
+        discounted_days,
+        line_days,
         exact_amount as base_amount,
-        round(exact_amount * percent / 100, 12)::numeric(38, 12) as discount_amount
+        {{ divide('exact_amount * percent * discounted_days', '100 * line_days', 12) }}
+        ::numeric(38, 12) as discount_amount
     from matching
     where step = 1
 
@@ -86,10 +93,15 @@ applied as (
         matching.discount_number,
         matching.percent,
         matching.step,
+        matching.discounted_days,
+        matching.line_days,
         (applied.base_amount - applied.discount_amount)::numeric(38, 12) as base_amount,
-        round(
-            (applied.base_amount - applied.discount_amount) * matching.percent / 100, 12
-        )::numeric(38, 12) as discount_amount
+        {{ divide(
+            '(applied.base_amount - applied.discount_amount) * matching.percent'
+            ' * matching.discounted_days',
+            '100 * matching.line_days',
+            12
+        ) }}::numeric(38, 12) as discount_amount
     from applied
     inner join matching
         on
@@ -111,6 +123,8 @@ lines as (
         charge_lines.description,
         applied.discount_number,
         applied.percent,
+        applied.discounted_days,
+        applied.line_days,
         applied.base_amount,
         -applied.discount_amount as exact_amount
     from applied
@@ -140,7 +154,12 @@ select
     {{ round_to_currency('lines.exact_amount', 'periods.minor_units') }} as amount,
     ('Discount ' || trim_scale(lines.percent) || ' % on ' || lines.description)::text
         as description,
-    jsonb_build_object('percent', lines.percent, 'base', lines.base_amount) as explanation
+    jsonb_build_object(
+        'percent', lines.percent,
+        'base', lines.base_amount,
+        'discounted_days', lines.discounted_days,
+        'line_days', lines.line_days
+    ) as explanation
 from lines
 inner join periods
     on lines.invoice_id = periods.invoice_id

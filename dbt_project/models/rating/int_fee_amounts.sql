@@ -1,5 +1,12 @@
 with
 
+parameters as (
+
+    select invoices_before
+    from {{ source('ops', 'parameters') }}
+
+),
+
 periods as (
 
     select
@@ -7,10 +14,11 @@ periods as (
         catalog_version,
         contract_id,
         plan_id,
-        period_number,
+        period_start,
         next_period_start,
         next_period_end,
-        next_full_period_days
+        next_full_period_days,
+        is_closed
     from {{ ref('int_contract_periods') }}
 
 ),
@@ -23,7 +31,6 @@ parts as (
         part_number,
         catalog_version,
         price_id,
-        period_number,
         part_start,
         part_end,
         full_period_days
@@ -70,27 +77,135 @@ prices as (
 
 ),
 
+invoices as (
+
+    select
+        invoice_id,
+        invoice_sequence,
+        contract_id,
+        period_start
+    from {{ source('billing', 'closed_periods') }}
+
+),
+
+invoice_lines as (
+
+    select
+        invoice_id,
+        charge_id,
+        kind,
+        period_end
+    from {{ source('billing', 'closed_lines') }}
+
+),
+
+-- What has been invoiced decides what is still due, not what today's catalog would have invoiced:
+-- contracts are renewed, moved and repriced after their first invoices.
+fees_invoiced as (
+
+    select
+        invoices.contract_id,
+        invoices.period_start,
+        invoice_lines.charge_id,
+        invoice_lines.period_end as invoiced_until
+    from invoice_lines
+    inner join invoices
+        on invoice_lines.invoice_id = invoices.invoice_id
+    inner join parameters
+        on invoices.invoice_sequence < parameters.invoices_before
+    where invoice_lines.kind = 'fee'
+
+),
+
+invoiced_before as (
+
+    select
+        periods.invoice_id,
+        fees_invoiced.charge_id,
+        max(fees_invoiced.invoiced_until) as invoiced_until
+    from periods
+    inner join fees_invoiced
+        on
+            periods.contract_id = fees_invoiced.contract_id
+            and periods.period_start > fees_invoiced.period_start
+    group by periods.invoice_id, fees_invoiced.charge_id
+
+),
+
+-- A draft behind another draft: what that one bills in advance is not in any invoice yet.
+open_periods as (
+
+    select
+        invoice_id,
+        row_number() over (
+            partition by contract_id
+            order by period_start
+        ) as open_number
+    from periods
+    where not is_closed
+
+),
+
+opening_prices as (
+
+    select
+        parts.invoice_id,
+        parts.charge_id,
+        prices.timing,
+        coalesce(open_periods.open_number, 1) > 1 as follows_a_draft
+    from parts
+    inner join prices
+        on
+            parts.catalog_version = prices.catalog_version
+            and parts.price_id = prices.price_id
+    left join open_periods
+        on parts.invoice_id = open_periods.invoice_id
+    where parts.part_number = 1
+
+),
+
+-- The fee of the invoice's own period, as far as nobody has billed it. When it is due is decided by
+-- the price with which the period begins.
 own_period as (
 
     select
         parts.invoice_id,
         parts.charge_id,
         parts.part_number,
-        parts.part_start as fee_start,
+        case
+            when opening_prices.timing = 'once' then parts.part_start
+            else greatest(parts.part_start, invoiced_before.invoiced_until)
+        end as fee_start,
         parts.part_end as fee_end,
         parts.full_period_days,
         prices.flat_amount,
-        prices.is_prorated and prices.timing <> 'once' as is_prorated
+        prices.is_prorated and opening_prices.timing <> 'once' as is_prorated
     from parts
+    inner join opening_prices
+        on
+            parts.invoice_id = opening_prices.invoice_id
+            and parts.charge_id = opening_prices.charge_id
     inner join prices
         on
             parts.catalog_version = prices.catalog_version
             and parts.price_id = prices.price_id
+    left join invoiced_before
+        on
+            parts.invoice_id = invoiced_before.invoice_id
+            and parts.charge_id = invoiced_before.charge_id
     where
         -- A fee that is not prorated is due once a period, at the price the period begins with.
-        (parts.part_number = 1 or (prices.is_prorated and prices.timing <> 'once'))
-        -- The first invoice is the only one to hold an advance fee for its own period.
-        and (prices.timing = 'arrears' or parts.period_number = 1)
+        (parts.part_number = 1 or (prices.is_prorated and opening_prices.timing <> 'once'))
+        and case
+            when opening_prices.timing = 'arrears' then true
+            else not opening_prices.follows_a_draft
+        end
+        and case
+            when invoiced_before.invoiced_until is null then true
+            when opening_prices.timing = 'once' then false
+            when prices.is_prorated then invoiced_before.invoiced_until < parts.part_end
+            else invoiced_before.invoiced_until <= parts.part_start
+        end
 
 ),
 
@@ -100,7 +215,7 @@ next_period as (
         periods.invoice_id,
         charges.charge_id,
         0 as part_number,
-        periods.next_period_start as fee_start,
+        greatest(periods.next_period_start, invoiced_before.invoiced_until) as fee_start,
         periods.next_period_end as fee_end,
         periods.next_full_period_days as full_period_days,
         prices.flat_amount,
@@ -121,9 +236,19 @@ next_period as (
         on
             periods.catalog_version = prices.catalog_version
             and coalesce(overrides.price_id, charges.price_id) = prices.price_id
+    left join invoiced_before
+        on
+            periods.invoice_id = invoiced_before.invoice_id
+            and charges.charge_id = invoiced_before.charge_id
     where
         prices.timing = 'advance'
         and periods.next_period_start is not null
+        and case
+            when invoiced_before.invoiced_until is null then true
+            when prices.is_prorated
+                then invoiced_before.invoiced_until < periods.next_period_end
+            else invoiced_before.invoiced_until <= periods.next_period_start
+        end
 
 ),
 

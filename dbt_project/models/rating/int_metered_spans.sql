@@ -27,7 +27,8 @@ contracts as (
         customer_id,
         plan_id,
         start_date,
-        billing_start_date
+        billing_start_date,
+        end_date
     from {{ source('catalog', 'contracts') }}
 
 ),
@@ -64,6 +65,7 @@ parts as (
         contract_id,
         customer_id,
         dimension_id,
+        is_closed,
         part_start_at,
         part_end_at
     from {{ ref('int_charge_parts') }}
@@ -95,7 +97,8 @@ billed_spans as (
         parts.contract_id,
         parts.invoice_id,
         parts.charge_id,
-        parts.part_number
+        parts.part_number,
+        parts.is_closed
     from parts
     inner join tenants_today
         on parts.customer_id = tenants_today.customer_id
@@ -120,7 +123,8 @@ billed_spans as (
         parts.contract_id,
         parts.invoice_id,
         parts.charge_id,
-        parts.part_number
+        parts.part_number,
+        parts.is_closed
     from parts
     inner join tenants
         on
@@ -140,13 +144,16 @@ trial_spans as (
         tenants.tenant_id,
         charges.dimension_id,
         {{ start_of_day('contracts.start_date', 'customers.timezone') }} as span_start_at,
-        {{ start_of_day('contracts.billing_start_date', 'customers.timezone') }} as span_end_at,
+        {{ start_of_day(
+            'least(contracts.billing_start_date, contracts.end_date)', 'customers.timezone'
+        ) }} as span_end_at,
         'excluded' as status,
         'trial' as reason,
         contracts.contract_id,
         null as invoice_id,
         charges.charge_id,
-        null::integer as part_number
+        null::integer as part_number,
+        false as is_closed
     from contracts
     inner join parameters
         on contracts.catalog_version = parameters.catalog_version
@@ -166,7 +173,7 @@ trial_spans as (
 
 ),
 
-spans as (
+all_spans as (
 
     select *
     from billed_spans
@@ -176,12 +183,67 @@ spans as (
     select *
     from trial_spans
 
+),
+
+-- What is invoiced stays with the invoice: where the catalog has moved a tenant, a contract or a
+-- time zone since, the open span begins where the closed ones end.
+closed_until as (
+
+    select
+        open_spans.tenant_id,
+        open_spans.dimension_id,
+        open_spans.contract_id,
+        open_spans.charge_id,
+        open_spans.span_start_at,
+        max(closed_spans.span_end_at) as closed_until_at
+    from all_spans as open_spans
+    inner join all_spans as closed_spans
+        on
+            open_spans.tenant_id = closed_spans.tenant_id
+            and open_spans.dimension_id = closed_spans.dimension_id
+            and open_spans.span_start_at < closed_spans.span_end_at
+            and open_spans.span_end_at > closed_spans.span_start_at
+    where
+        closed_spans.is_closed
+        and not open_spans.is_closed
+    group by
+        open_spans.tenant_id,
+        open_spans.dimension_id,
+        open_spans.contract_id,
+        open_spans.charge_id,
+        open_spans.span_start_at
+
+),
+
+clipped_spans as (
+
+    select
+        all_spans.*,
+        greatest(all_spans.span_start_at, closed_until.closed_until_at) as clipped_start_at
+    from all_spans
+    left join closed_until
+        on
+            not all_spans.is_closed
+            and all_spans.tenant_id = closed_until.tenant_id
+            and all_spans.dimension_id = closed_until.dimension_id
+            and all_spans.contract_id = closed_until.contract_id
+            and all_spans.charge_id = closed_until.charge_id
+            and all_spans.span_start_at = closed_until.span_start_at
+
+),
+
+spans as (
+
+    select *
+    from clipped_spans
+    where clipped_start_at < span_end_at
+
 )
 
 select
     tenant_id::text as tenant_id,
     dimension_id::text as dimension_id,
-    span_start_at::timestamptz as span_start_at,
+    clipped_start_at::timestamptz as span_start_at,
     span_end_at::timestamptz as span_end_at,
     status::text as status,
     reason::text as reason,

@@ -4,6 +4,7 @@ periods as (
 
     select
         invoice_id,
+        contract_id,
         minor_units,
         period_start,
         period_end,
@@ -11,7 +12,6 @@ periods as (
         full_period_days,
         minimum_amount
     from {{ ref('int_contract_periods') }}
-    where minimum_amount is not null
 
 ),
 
@@ -19,6 +19,8 @@ lines_before as (
 
     select
         invoice_id,
+        part_number,
+        period_start,
         amount
     from {{ ref('int_charge_lines') }}
 
@@ -26,8 +28,36 @@ lines_before as (
 
     select
         invoice_id,
+        part_number,
+        period_start,
         amount
     from {{ ref('int_discount_lines') }}
+
+),
+
+-- A fee paid in advance (part 0) counts for the period it is for, not the one it is billed with.
+counted as (
+
+    select
+        invoice_id,
+        amount
+    from lines_before
+    where part_number <> 0
+
+    union all
+
+    select
+        following.invoice_id,
+        lines_before.amount
+    from lines_before
+    inner join periods as billed_with
+        on lines_before.invoice_id = billed_with.invoice_id
+    inner join periods as following
+        on
+            billed_with.contract_id = following.contract_id
+            and lines_before.period_start >= following.period_start
+            and lines_before.period_start < following.period_end
+    where lines_before.part_number = 0
 
 ),
 
@@ -36,7 +66,7 @@ charged as (
     select
         invoice_id,
         sum(amount) as amount
-    from lines_before
+    from counted
     group by invoice_id
 
 ),
@@ -62,6 +92,7 @@ due as (
     from periods
     left join charged
         on periods.invoice_id = charged.invoice_id
+    where periods.minimum_amount is not null
 
 )
 

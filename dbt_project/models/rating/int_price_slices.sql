@@ -7,7 +7,9 @@ parts as (
         charge_id,
         part_number,
         catalog_version,
-        price_id
+        price_id,
+        part_days,
+        period_days
     from {{ ref('int_charge_parts') }}
 
 ),
@@ -18,6 +20,7 @@ quantities as (
         invoice_id,
         charge_id,
         part_number,
+        is_level,
         billable_quantity
     from {{ ref('int_charge_quantities') }}
 
@@ -58,6 +61,9 @@ priced as (
         parts.part_number,
         parts.catalog_version,
         parts.price_id,
+        parts.part_days,
+        parts.period_days,
+        quantities.is_level,
         prices.model,
         case
             when prices.model = 'package'
@@ -91,6 +97,9 @@ reached as (
         priced.part_number,
         priced.model,
         priced.priced_quantity,
+        priced.part_days,
+        priced.period_days,
+        priced.is_level,
         tiers.tier_number,
         tiers.from_quantity,
         tiers.up_to,
@@ -118,6 +127,26 @@ reached as (
         or tiers.up_to is null
         or priced.priced_quantity <= tiers.up_to
 
+),
+
+-- Where a change of price splits the period, a level and a flat amount are due for the days of the
+-- part; what adds up has its own quantity in each part.
+amounts as (
+
+    select
+        reached.*,
+        {{ divide('reached.flat_amount * reached.part_days', 'reached.period_days', 12) }}
+        + case
+            when reached.is_level
+                then {{ divide(
+                    'reached.slice_quantity * reached.unit_amount * reached.part_days',
+                    'reached.period_days',
+                    12
+                ) }}
+            else round(reached.slice_quantity * reached.unit_amount, 12)
+        end as exact_amount
+    from reached
+
 )
 
 select
@@ -131,5 +160,7 @@ select
     slice_quantity::numeric(38, 9) as slice_quantity,
     unit_amount::numeric(38, 12) as unit_amount,
     flat_amount::numeric(38, 12) as flat_amount,
-    round(slice_quantity * unit_amount + flat_amount, 12)::numeric(38, 12) as exact_amount
-from reached
+    part_days::integer as part_days,
+    period_days::integer as period_days,
+    exact_amount::numeric(38, 12) as exact_amount
+from amounts

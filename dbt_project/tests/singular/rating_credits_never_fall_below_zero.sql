@@ -1,12 +1,6 @@
--- A credit pays no more than it holds, over all invoices, drafts included.
+-- A credit pays no more than it has ever held, over all invoices, drafts included. It may have left
+-- the catalog since, or been lowered below what it had paid by then.
 with
-
-parameters as (
-
-    select catalog_version
-    from {{ source('ops', 'parameters') }}
-
-),
 
 spent as (
 
@@ -23,12 +17,11 @@ spent as (
 held as (
 
     select
-        credit_grants.contract_id,
-        credit_grants.credit_id,
-        credit_grants.amount
-    from {{ source('catalog', 'credit_grants') }} as credit_grants
-    inner join parameters
-        on credit_grants.catalog_version = parameters.catalog_version
+        contract_id,
+        credit_id,
+        max(amount) as amount
+    from {{ source('catalog', 'credit_grants') }}
+    group by contract_id, credit_id
 
 )
 
