@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 from rich.text import Text
 
 from assets.checks.everything import all_checks
@@ -21,7 +22,7 @@ NAMES = {
     "post_to_stripe": "Posting to Stripe",
     "sync_with_stripe": "Reading payments from Stripe",
 }
-WIDTH = 56
+WIDTH = 40
 
 
 @dataclass(slots=True)
@@ -50,11 +51,12 @@ class RunProgress:
         if self._printer.is_interactive:
             self._progress = Progress(
                 SpinnerColumn(finished_text="[green]✓"),
-                TextColumn("{task.description}", table_column=None),
-                BarColumn(bar_width=24),
+                TextColumn("{task.description}", table_column=one_line(width=WIDTH)),
+                BarColumn(bar_width=16),
                 TimeElapsedColumn(),
-                TextColumn("{task.fields[news]}", markup=False),
+                TextColumn("{task.fields[news]}", markup=False, table_column=one_line(ratio=1)),
                 console=self._printer.errors,
+                expand=True,
             )
             self._progress.start()
 
@@ -88,7 +90,7 @@ class RunProgress:
         total = self._totals.get(key, 1)
         task = None
         if self._progress is not None:
-            task = self._progress.add_task(f"{name:<{WIDTH}}", total=total, news="")
+            task = self._progress.add_task(name, total=total, news="")
         self._steps[key] = Step(task, name, total)
 
     def _show(self, step: Step, news: str | None) -> None:
@@ -107,6 +109,11 @@ class RunProgress:
             self._progress.stop_task(step.task)
         elif self._progress is None:
             self._printer.remark(f"{step.name}: {'failed' if has_failed else 'done'}")
+
+
+def one_line(*, width: int | None = None, ratio: int | None = None) -> Column:
+    """Return a column that cuts what does not fit."""
+    return Column(width=width, ratio=ratio, no_wrap=True, overflow="ellipsis")
 
 
 def step_name(key: str) -> str:
