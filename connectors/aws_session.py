@@ -65,7 +65,9 @@ def sts_client(access: AwsAccess) -> Any:
     host = urlsplit(access.endpoint_url or "").hostname or ""
     own_address = None if host.endswith("amazonaws.com") else access.endpoint_url
     session = boto3.Session(region_name=access.region)
-    return session.client("sts", endpoint_url=own_address, config=_CONFIG)
+    # A role is the same in every region; a bill's source needs to name none.
+    region = session.region_name or "us-east-1"
+    return session.client("sts", region_name=region, endpoint_url=own_address, config=_CONFIG)
 
 
 def session_name(source: str) -> str:
