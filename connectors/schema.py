@@ -8,7 +8,18 @@ import hashlib
 import logging
 
 from psycopg2.errors import InsufficientPrivilege
-from sqlalchemy import Connection, Engine, Inspector, MetaData, Table, inspect, text
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Engine,
+    Inspector,
+    MetaData,
+    Select,
+    Table,
+    inspect,
+    select,
+    text,
+)
 from sqlalchemy.dialects import registry
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.schema import CreateTable
@@ -26,7 +37,17 @@ OWN_SCHEMAS: dict[str, MetaData] = {
     "billing": billing.metadata,
 }
 SCHEMAS = (*OWN_SCHEMAS, "staging", "journal", "rating", "cost", "marts")
-VIEWS = {"closed_periods": billing.invoices, "closed_lines": billing.invoice_lines}
+VIEWS = {
+    "closed_periods": select(billing.invoices),
+    "closed_lines": select(billing.invoice_lines),
+    "voided_invoices": select(
+        billing.invoice_events.c.invoice_id,
+        billing.invoice_events.c.details["invoice_sequence"]
+        .as_integer()
+        .cast(BigInteger)
+        .label("voided_at_sequence"),
+    ).where(billing.invoice_events.c.event == "voided"),
+}
 VIEW_COMMENT = "What is finalised, as rating reads it: apart from the table that closing writes."
 APPEND_ONLY: tuple[Table, ...] = (
     raw.usage_records,
@@ -116,7 +137,7 @@ def _prepare(connection: Connection) -> None:
 def schema_fingerprint() -> str:
     """Return what tells one state of these definitions from another."""
     parts: list[str] = [*SCHEMAS, REFUSE_CHANGE, GUARD_DELIVERIES, GUARD]
-    parts += [*READER_STATEMENTS, *READER_SETTINGS, *VIEWS]
+    parts += [*READER_STATEMENTS, *READER_SETTINGS, *VIEWS, *map(_written, VIEWS.values())]
     parts += [table.fullname for table in APPEND_ONLY]
     postgres = registry.load("postgresql")()
     for metadata in OWN_SCHEMAS.values():
@@ -170,11 +191,14 @@ def _create_tables(connection: Connection) -> None:
         )
     for metadata in OWN_SCHEMAS.values():
         metadata.create_all(connection)
-    for name, table in VIEWS.items():
-        columns = ", ".join(column.name for column in table.columns)
-        select = f"select {columns} from {table.fullname}"  # noqa: S608
-        connection.execute(text(f"create or replace view billing.{name} as {select}"))
+    for name, query in VIEWS.items():
+        connection.execute(text(f"create or replace view billing.{name} as {_written(query)}"))
         connection.execute(text(f"comment on view billing.{name} is '{VIEW_COMMENT}'"))
+
+
+def _written(query: Select) -> str:
+    dialect = registry.load("postgresql")()
+    return str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
 
 def _missing_columns(inspector: Inspector, table: Table) -> list[str]:

@@ -33,6 +33,7 @@ DEFAULT_WORKSPACE = "workspace"
 SEEN_BY_THE_BUILD = (
     ("billing", "closed_periods", "rating"),
     ("billing", "closed_lines", "rating"),
+    ("billing", "voided_invoices", "rating"),
     ("ops", "journaled_deliveries", "operations"),
     ("ops", "claimed_deliveries", "operations"),
 )

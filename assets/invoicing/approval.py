@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from assets.invoicing.closing import approve_invoice, record_event
 from connectors.warehouse import Warehouse
@@ -60,14 +60,22 @@ def approve(
 
 
 def record_void(warehouse: Warehouse, reference: str, actor: str, now: datetime) -> InvoiceState:
-    """Void an invoice on our side and return what it was before; its period stays closed.
+    """Void an invoice on our side and return what it was before; its period opens again.
 
     What was posted must be voided in Stripe first; raises ``InvoiceStateError`` for an unknown one.
     """
     with warehouse.begin() as connection:
         state = invoice_state(connection, reference)
         if "voided" not in state.events:
-            record_event(connection, state.invoice_id, "voided", actor, now)
+            last = connection.execute(select(func.max(billing.invoices.c.invoice_sequence)))
+            record_event(
+                connection,
+                state.invoice_id,
+                "voided",
+                actor,
+                now,
+                {"invoice_sequence": last.scalar_one()},
+            )
     return state
 
 

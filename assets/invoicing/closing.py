@@ -251,6 +251,7 @@ def record_event(
     event: str,
     actor: str,
     now: datetime,
+    details: dict[str, int] | None = None,
 ) -> None:
     """Add a step to an invoice's history."""
     connection.execute(
@@ -260,6 +261,6 @@ def record_event(
             "event": event,
             "actor": actor,
             "happened_at": now,
-            "details": {},
+            "details": details or {},
         },
     )

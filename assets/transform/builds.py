@@ -152,7 +152,7 @@ def reopen_build(connection: Connection, now: datetime) -> None:
     ).one_or_none()
     if finished is None:
         return
-    number = connection.execute(
+    number: int = connection.execute(
         insert(ops.builds)
         .values(
             fingerprint="a part of the models",

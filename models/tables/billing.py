@@ -30,6 +30,7 @@ invoices = Table(
     words("customer_id"),
     words("contract_id"),
     words("plan_id"),
+    Column("revision", Integer, nullable=False, server_default="1"),
     Column("period_start", Date, nullable=False),
     Column("period_end", Date, nullable=False),
     instant("period_start_at"),
@@ -47,7 +48,7 @@ invoices = Table(
     instant("finalised_at"),
     words("content_hash"),
     UniqueConstraint("invoice_number"),
-    UniqueConstraint("contract_id", "period_start"),
+    UniqueConstraint("contract_id", "period_start", "revision"),
     comment="One row per finalised invoice; never updated or deleted.",
 )
 

@@ -81,6 +81,17 @@ def lines(pipeline: Pipeline, invoice_id: str) -> list[tuple[str, str, str]]:
     ]
 
 
+def is_same_when_recomputed(pipeline: Pipeline, invoice_id: str) -> bool:
+    prepare_recomputation(pipeline.warehouse, invoice_id)
+    results = run_project(
+        ["run", "--select", *SELECTION], pipeline.directory / "recompute", "recompute"
+    )
+    assert all(result.is_successful for result in results)
+    comparison = compare_recomputation(pipeline.warehouse, invoice_id)
+    assert comparison.differences == ()
+    return comparison.is_same
+
+
 @dataclass
 class Story:
     """What happened, step by step; the tests read it and change nothing."""
@@ -133,15 +144,10 @@ def story(postgres, prepared_template, tmp_path_factory) -> Iterator[Story]:
         pipeline.build(datetime(2026, 10, 3, tzinfo=UTC), *INVOICES)
         october_draft = lines(pipeline, "acme:2026-10-01")
 
-        recomputed = {}
-        for invoice_id in ("acme:2026-08-01", "acme:2026-09-01"):
-            prepare_recomputation(pipeline.warehouse, invoice_id)
-            results = run_project(
-                ["run", "--select", *SELECTION], pipeline.directory / "recompute", "recompute"
-            )
-            assert all(result.is_successful for result in results)
-            comparison = compare_recomputation(pipeline.warehouse, invoice_id)
-            recomputed[invoice_id] = comparison.is_same and not comparison.differences
+        recomputed = {
+            invoice_id: is_same_when_recomputed(pipeline, invoice_id)
+            for invoice_id in ("acme:2026-08-01", "acme:2026-09-01")
+        }
         yield Story(
             pipeline,
             first_hold,
@@ -286,6 +292,7 @@ def test_approval_queues_what_is_to_be_paid_and_refuses_what_is_void(two_drafts)
         "acme:2026-08-01": "approved",
         "zero:2026-08-01": "paid",
         "acme:2026-09-01": "void",
+        "acme:2026-09-01:2": "draft",
         "zero:2026-09-01": "finalised",
         "acme:2026-10-01": "draft",
         "zero:2026-10-01": "draft",
@@ -295,3 +302,78 @@ def test_approval_queues_what_is_to_be_paid_and_refuses_what_is_void(two_drafts)
 def test_drafts_of_an_unfinished_build_are_not_closed(pipeline):
     with pytest.raises(StaleDraftsError, match="nothing has been rated"):
         pipeline.close(RULES, NOW)
+
+
+def test_voiding_opens_the_period_again_and_gives_its_credit_back(two_drafts):
+    two_drafts.close(RULES, NOW)
+    assert lines(two_drafts, "acme:2026-08-01") == [
+        ("usage", "calls", "10.000"),
+        ("credit", "gift", "-4.000"),
+        ("tax", "vat", "1.200"),
+    ]
+    record_void(two_drafts.warehouse, "acme:2026-08-01", "tester", NOW)
+    publish(two_drafts, CATALOG.replace('unit_amount: "0.10"', 'unit_amount: "0.20"'))
+    two_drafts.build(datetime(2026, 10, 2, tzinfo=UTC), *INVOICES)
+    assert lines(two_drafts, "acme:2026-08-01:2") == [
+        ("usage", "calls", "20.000"),
+        ("credit", "gift", "-4.000"),
+        ("tax", "vat", "3.200"),
+    ]
+
+    second = two_drafts.close(RULES, NOW)
+    assert second.finalised == [("acme:2026-08-01:2", "INV-000005")]
+    two_drafts.build(datetime(2026, 10, 2, tzinfo=UTC), *INVOICES)
+    assert {
+        row.invoice_id: row.status
+        for row in two_drafts.rows(
+            "select invoice_id, status from marts.fct_invoices where contract_id = 'acme'"
+        )
+    } == {
+        "acme:2026-08-01": "void",
+        "acme:2026-08-01:2": "finalised",
+        "acme:2026-09-01": "finalised",
+        "acme:2026-10-01": "draft",
+    }
+    assert is_same_when_recomputed(two_drafts, "acme:2026-08-01")
+    assert is_same_when_recomputed(two_drafts, "acme:2026-08-01:2")
+
+
+def test_usage_that_landed_after_the_drafts_were_rated_holds_the_close(two_drafts):
+    two_drafts.deliver("gateway", [usage("a9", "2026-08-20T00:00:00Z", "5")], "afterwards")
+    with pytest.raises(StaleDraftsError, match="usage has landed since"):
+        two_drafts.close(RULES, NOW)
+
+
+def test_a_draft_behind_carried_credit_is_rated_again_first(pipeline):
+    publish(pipeline, CATALOG)
+    pipeline.deliver(
+        "gateway",
+        [
+            usage("a1", "2026-08-10T00:00:00Z", "-100"),
+            usage("a2", "2026-09-10T00:00:00Z", "30"),
+        ],
+    )
+    pipeline.build(datetime(2026, 10, 2, tzinfo=UTC), *INVOICES)
+    first = pipeline.close(RULES, NOW)
+    assert "acme:2026-09-01" not in dict(first.finalised)
+    pipeline.build(datetime(2026, 10, 2, tzinfo=UTC), *INVOICES)
+    assert pipeline.close(RULES, NOW).finalised == [("acme:2026-09-01", "INV-000004")]
+    assert ("credit", "carried", "-3.000") in lines(pipeline, "acme:2026-09-01")
+    assert is_same_when_recomputed(pipeline, "acme:2026-09-01")
+
+
+def test_an_adjustment_of_a_line_that_was_never_invoiced_is_taken_back(pipeline):
+    publish(pipeline, CATALOG)
+    pipeline.deliver("gateway", [usage("z0", "2026-09-10T00:00:00Z", "10", "zero")])
+    pipeline.build(datetime(2026, 9, 2, tzinfo=UTC), *INVOICES)
+    pipeline.close(RULES, NOW)
+    pipeline.deliver("gateway", [usage("z1", "2026-08-10T00:00:00Z", "40", "zero")], "late")
+    pipeline.build(datetime(2026, 10, 2, tzinfo=UTC), *INVOICES)
+    pipeline.close(RULES, NOW)
+    adjusted = ("adjustment", "zero:2026-08-01/usage/calls/1", "4.000")
+    assert adjusted in lines(pipeline, "zero:2026-09-01")
+    cancelled = usage("z1x", "2026-08-10T00:00:00Z", "0", "zero", corrects="z1")
+    pipeline.deliver("gateway", [cancelled], "cancelled")
+    pipeline.build(datetime(2026, 10, 3, tzinfo=UTC), *INVOICES)
+    taken_back = ("adjustment", "zero:2026-08-01/usage/calls/1", "-4.000")
+    assert taken_back in lines(pipeline, "zero:2026-10-01")

@@ -370,7 +370,7 @@ def test_it_is_prepared_once_and_then_costs_one_query(empty_database):
     assert set(SCHEMAS) <= schemas
     for metadata in OWN_SCHEMAS.values():
         assert {table.fullname for table in metadata.sorted_tables} <= found
-    assert {"billing.closed_periods", "billing.closed_lines"} <= found
+    assert {"billing.closed_periods", "billing.closed_lines", "billing.voided_invoices"} <= found
     started = time.perf_counter()
     prepare_warehouse(engine)
     assert time.perf_counter() - started < 0.3

@@ -2,9 +2,7 @@ with
 
 parameters as (
 
-    select
-        invoices_before,
-        late_usage
+    select late_usage
     from {{ source('ops', 'parameters') }}
 
 ),
@@ -22,13 +20,13 @@ periods as (
 
 ),
 
-invoices as (
+closed_periods as (
 
     select
         invoice_id,
-        invoice_number,
-        invoice_sequence
-    from {{ source('billing', 'closed_periods') }}
+        invoice_number
+    from {{ ref('int_closed_invoices') }}
+    where not is_void
 
 ),
 
@@ -47,17 +45,6 @@ invoice_lines as (
         amount,
         description
     from {{ source('billing', 'closed_lines') }}
-
-),
-
-closed_periods as (
-
-    select
-        invoices.invoice_id,
-        invoices.invoice_number
-    from invoices
-    inner join parameters
-        on invoices.invoice_sequence < parameters.invoices_before
 
 ),
 

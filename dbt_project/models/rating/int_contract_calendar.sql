@@ -4,18 +4,16 @@ parameters as (
 
     select
         as_of,
-        catalog_version,
-        invoices_before
+        catalog_version
     from {{ source('ops', 'parameters') }}
 
 ),
 
 closed_periods as (
 
-    select
-        catalog_version,
-        invoice_sequence
-    from {{ source('billing', 'closed_periods') }}
+    select catalog_version
+    from {{ ref('int_closed_invoices') }}
+    where not is_void
 
 ),
 
@@ -64,10 +62,8 @@ versions_in_use as (
 
     union distinct
 
-    select closed_periods.catalog_version
+    select catalog_version
     from closed_periods
-    inner join parameters
-        on closed_periods.invoice_sequence < parameters.invoices_before
 
 ),
 

@@ -2,10 +2,7 @@ with
 
 parameters as (
 
-    select
-        catalog_version,
-        invoices_before,
-        late_usage
+    select catalog_version
     from {{ source('ops', 'parameters') }}
 
 ),
@@ -39,38 +36,51 @@ invoices as (
     select
         contract_id,
         catalog_version,
-        invoice_sequence,
         period_start,
         period_end,
         period_start_at,
-        period_end_at
-    from {{ source('billing', 'closed_periods') }}
+        period_end_at,
+        is_void
+    from {{ ref('int_closed_invoices') }}
 
 ),
 
 closed_periods as (
 
-    select
-        invoices.contract_id,
-        invoices.catalog_version,
-        invoices.period_start,
-        invoices.period_end,
-        invoices.period_start_at,
-        invoices.period_end_at
+    select *
     from invoices
-    inner join parameters
-        on invoices.invoice_sequence < parameters.invoices_before
+    where not is_void
+
+),
+
+-- A period whose invoice was voided is open again, as the next revision of that invoice.
+revisions as (
+
+    select
+        contract_id,
+        period_start,
+        1 + count(*) as revision
+    from invoices
+    where is_void
+    group by contract_id, period_start
 
 ),
 
 closed_until as (
 
     select
-        contract_id,
-        max(period_end) as closed_until,
-        max(period_end_at) as closed_until_at
-    from closed_periods
-    group by contract_id
+        calendar.contract_id,
+        calendar.catalog_version,
+        calendar.period_start,
+        max(closed_periods.period_end) as closed_until,
+        max(closed_periods.period_end_at) as closed_until_at
+    from calendar
+    inner join closed_periods
+        on
+            calendar.contract_id = closed_periods.contract_id
+            and calendar.period_start < closed_periods.period_end
+            and calendar.period_end > closed_periods.period_start
+    group by calendar.contract_id, calendar.catalog_version, calendar.period_start
 
 ),
 
@@ -88,7 +98,10 @@ open_periods as (
     inner join parameters
         on calendar.catalog_version = parameters.catalog_version
     left join closed_until
-        on calendar.contract_id = closed_until.contract_id
+        on
+            calendar.contract_id = closed_until.contract_id
+            and calendar.catalog_version = closed_until.catalog_version
+            and calendar.period_start = closed_until.period_start
     where
         closed_until.closed_until is null
         or calendar.period_end > closed_until.closed_until
@@ -122,10 +135,31 @@ periods as (
     select *
     from rated_again
 
+),
+
+-- Voided invoices of the period came before the one at hand, closed or open.
+revised_periods as (
+
+    select
+        periods.*,
+        coalesce(revisions.revision, 1) as revision
+    from periods
+    left join revisions
+        on
+            periods.contract_id = revisions.contract_id
+            and periods.rated_from = revisions.period_start
+
 )
 
 select
-    (contract_id || ':' || rated_from)::text as invoice_id,
+    (
+        contract_id || ':' || rated_from
+        || case
+            when revision > 1 then ':' || revision
+            else ''
+        end
+    )::text as invoice_id,
+    revision::integer as revision,
     catalog_version::text as catalog_version,
     contract_id::text as contract_id,
     customer_id::text as customer_id,
@@ -145,4 +179,4 @@ select
     next_full_period_days::integer as next_full_period_days,
     minimum_amount::numeric(20, 3) as minimum_amount,
     is_closed::boolean as is_closed
-from periods
+from revised_periods

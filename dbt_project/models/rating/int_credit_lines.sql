@@ -2,9 +2,7 @@ with recursive
 
 parameters as (
 
-    select
-        catalog_version,
-        invoices_before
+    select catalog_version
     from {{ source('ops', 'parameters') }}
 
 ),
@@ -75,10 +73,9 @@ needs as (
 
 closed_periods as (
 
-    select
-        invoice_id,
-        invoice_sequence
-    from {{ source('billing', 'closed_periods') }}
+    select invoice_id
+    from {{ ref('int_closed_invoices') }}
+    where not is_void
 
 ),
 
@@ -128,8 +125,6 @@ closed_credit_lines as (
     from closed_lines
     inner join closed_periods
         on closed_lines.invoice_id = closed_periods.invoice_id
-    inner join parameters
-        on closed_periods.invoice_sequence < parameters.invoices_before
     inner join currencies
         on
             closed_lines.contract_id = currencies.contract_id

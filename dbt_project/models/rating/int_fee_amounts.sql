@@ -1,12 +1,5 @@
 with
 
-parameters as (
-
-    select invoices_before
-    from {{ source('ops', 'parameters') }}
-
-),
-
 periods as (
 
     select
@@ -81,10 +74,10 @@ invoices as (
 
     select
         invoice_id,
-        invoice_sequence,
         contract_id,
         period_start
-    from {{ source('billing', 'closed_periods') }}
+    from {{ ref('int_closed_invoices') }}
+    where not is_void
 
 ),
 
@@ -111,8 +104,6 @@ fees_invoiced as (
     from invoice_lines
     inner join invoices
         on invoice_lines.invoice_id = invoices.invoice_id
-    inner join parameters
-        on invoices.invoice_sequence < parameters.invoices_before
     where invoice_lines.kind = 'fee'
 
 ),

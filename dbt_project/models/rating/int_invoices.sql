@@ -4,6 +4,7 @@ periods as (
 
     select
         invoice_id,
+        revision,
         customer_id,
         contract_id,
         plan_id,
@@ -33,6 +34,7 @@ totals as (
 
 select
     periods.invoice_id::text as invoice_id,
+    periods.revision::integer as revision,
     periods.customer_id::text as customer_id,
     periods.contract_id::text as contract_id,
     periods.plan_id::text as plan_id,

@@ -9,3 +9,6 @@ inner join {{ ref('fct_invoices') }} as later
         and earlier.invoice_id < later.invoice_id
         and earlier.period_start < later.period_end
         and earlier.period_end > later.period_start
+where
+    earlier.status <> 'void'
+    and later.status <> 'void'

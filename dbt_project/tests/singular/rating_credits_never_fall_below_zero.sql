@@ -5,12 +5,16 @@ with
 spent as (
 
     select
-        contract_id,
-        reference_id as credit_id,
-        sum(amount) as amount
-    from {{ ref('fct_invoice_lines') }}
-    where kind = 'credit'
-    group by contract_id, reference_id
+        fct_invoice_lines.contract_id,
+        fct_invoice_lines.reference_id as credit_id,
+        sum(fct_invoice_lines.amount) as amount
+    from {{ ref('fct_invoice_lines') }} as fct_invoice_lines
+    inner join {{ ref('fct_invoices') }} as fct_invoices
+        on fct_invoice_lines.invoice_id = fct_invoices.invoice_id
+    where
+        fct_invoice_lines.kind = 'credit'
+        and fct_invoices.status <> 'void'
+    group by fct_invoice_lines.contract_id, fct_invoice_lines.reference_id
 
 ),
 

@@ -1,0 +1,50 @@
+with
+
+parameters as (
+
+    select invoices_before
+    from {{ source('ops', 'parameters') }}
+
+),
+
+invoices as (
+
+    select
+        invoice_id,
+        invoice_sequence,
+        invoice_number,
+        contract_id,
+        catalog_version,
+        period_start,
+        period_end,
+        period_start_at,
+        period_end_at
+    from {{ source('billing', 'closed_periods') }}
+
+),
+
+voided_invoices as (
+
+    select
+        invoice_id,
+        voided_at_sequence
+    from {{ source('billing', 'voided_invoices') }}
+
+)
+
+select
+    invoices.invoice_id::text as invoice_id,
+    invoices.invoice_number::text as invoice_number,
+    invoices.contract_id::text as contract_id,
+    invoices.catalog_version::text as catalog_version,
+    invoices.period_start::date as period_start,
+    invoices.period_end::date as period_end,
+    invoices.period_start_at::timestamptz as period_start_at,
+    invoices.period_end_at::timestamptz as period_end_at,
+    coalesce(voided_invoices.voided_at_sequence < parameters.invoices_before, false)::boolean
+        as is_void
+from invoices
+inner join parameters
+    on invoices.invoice_sequence < parameters.invoices_before
+left join voided_invoices
+    on invoices.invoice_id = voided_invoices.invoice_id
