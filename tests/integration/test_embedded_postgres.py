@@ -305,17 +305,14 @@ def test_settings_fit_any_machine(memory):
     assert settings["fsync"] == "on"
 
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="root only: it becomes another user")
-
-
-@needs_root
+@pytest.mark.root
 def test_as_root_it_runs_as_a_user_without_rights(server):
     server.ensure_running()
     status = Path(f"/proc/{postmaster_pid(server)}/status").read_text()
     assert f"Uid:\t{system_user().uid}\t" in status
 
 
-@needs_root
+@pytest.mark.root
 def test_as_root_only_that_user_is_let_through_a_closed_folder(directory):
     closed = directory / "closed"
     closed.mkdir(mode=0o700)
@@ -331,7 +328,7 @@ def test_as_root_only_that_user_is_let_through_a_closed_folder(directory):
     assert system_user()._may_pass(closed)
 
 
-@needs_root
+@pytest.mark.root
 def test_as_root_a_program_closed_to_others_is_named(directory):
     program = directory / "bin" / "postgres"
     program.parent.mkdir()
@@ -340,7 +337,7 @@ def test_as_root_a_program_closed_to_others_is_named(directory):
         system_user().require_program(program)
 
 
-@needs_root
+@pytest.mark.root
 def test_it_works_for_a_user_who_is_not_root(directory):
     nobody = pwd.getpwnam("nobody")
     SystemUser("nobody", nobody.pw_uid, nobody.pw_gid).give_access(directory / "state")
@@ -362,7 +359,7 @@ def test_it_works_for_a_user_who_is_not_root(directory):
     assert server.data.stat().st_uid == nobody.pw_uid
 
 
-@needs_root
+@pytest.mark.root
 def test_a_state_of_another_user_is_refused_with_what_to_do(server):
     server.ensure_running()
     nobody = pwd.getpwnam("nobody")

@@ -275,7 +275,7 @@ def test_a_folder_that_is_not_there_is_told(tmp_path, warehouse):
         pull(source("nowhere"), warehouse, AS_OF, directory=tmp_path)
 
 
-@pytest.mark.skipif(not SAMPLES, reason="METERHOUSE_SAMPLES is not set")
+@pytest.mark.samples
 def test_the_real_sample_keeps_its_sums(warehouse):
     """1,000 anonymised real lines; their sums were taken with another tool."""
     path = Path(SAMPLES or "") / "focus" / "focus_sample_1.0.csv"
