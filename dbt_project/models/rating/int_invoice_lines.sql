@@ -14,7 +14,7 @@ periods as (
 
 ),
 
--- The order of DESIGN section 6: charges with their discounts, minimum, adjustments, credits, tax.
+-- Charges with their discounts, minimum, adjustments, credits, tax: each counts on those before it.
 lines as (
 
     select
