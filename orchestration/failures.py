@@ -4,6 +4,7 @@
 MEANT_FOR_USERS = frozenset(
     {
         "ActionNeeded",
+        "CatalogRefused",
         "ConfigurationError",
         "DbtError",
         "DeliveryFailed",

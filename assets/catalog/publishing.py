@@ -6,14 +6,23 @@ from sqlalchemy import Connection, func, insert, literal, select
 
 from models.catalog import Catalog
 from models.catalog_rows import catalog_rows
+from models.tables import billing
 from models.tables import catalog as tables
 
 LOCK = 7_001_002
 
 
+class CatalogRefused(ValueError):  # noqa: N818 - what the catalog says is refused, not our code.
+    """A catalog that would silently stop billing what is being billed."""
+
+
 def publish(connection: Connection, catalog: Catalog) -> bool:
-    """Store a catalog as the next version; return False where it is stored already."""
+    """Store a catalog as the next version; return False where it is stored already.
+
+    Raises ``CatalogRefused`` where a contract that is being invoiced has left the catalog.
+    """
     connection.execute(select(func.pg_advisory_xact_lock(literal(LOCK))))
+    refuse_vanished_contracts(connection, catalog)
     if is_published(connection, catalog.version):
         return False
     last = connection.execute(select(func.max(tables.versions.c.version_number))).scalar()
@@ -30,6 +39,34 @@ def publish(connection: Connection, catalog: Catalog) -> bool:
         if rows:
             connection.execute(insert(table), rows)
     return True
+
+
+def refuse_vanished_contracts(connection: Connection, catalog: Catalog) -> None:
+    """Raise where a contract with invoices is gone, though it was to go on after the last one."""
+    kept = {contract.id for customer in catalog.customers for contract in customer.contracts}
+    invoices, contracts, versions = billing.invoices, tables.contracts, tables.versions
+    invoiced = connection.execute(
+        select(invoices.c.contract_id, func.max(invoices.c.period_end).label("until"))
+        .where(invoices.c.contract_id.not_in(kept))
+        .group_by(invoices.c.contract_id)
+    )
+    gone = []
+    for row in invoiced:
+        ends = connection.execute(
+            select(contracts.c.end_date)
+            .join(versions, contracts.c.catalog_version == versions.c.catalog_version)
+            .where(contracts.c.contract_id == row.contract_id)
+            .order_by(versions.c.version_number.desc())
+            .limit(1)
+        ).scalar()
+        if ends is None or ends > row.until:
+            gone.append(f"{row.contract_id} (invoiced until {row.until})")
+    if gone:
+        raise CatalogRefused(
+            f"the catalog has lost contracts that are being invoiced: {', '.join(sorted(gone))}. "
+            "Nobody would be billed for their usage. Bring them back; one that is over, or goes on "
+            "under another id, needs its `end`"
+        )
 
 
 def is_published(connection: Connection, version: str) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from assets.catalog.publishing import CatalogRefused
 from assets.invoicing.approval import InvoiceStateError, approve, record_void, waiting_for_approval
 from assets.invoicing.closing import CloseReport, ClosingRules, Held, StaleDraftsError, close_period
 from assets.invoicing.explanation import explain, usage_records
@@ -377,3 +378,16 @@ def test_an_adjustment_of_a_line_that_was_never_invoiced_is_taken_back(pipeline)
     pipeline.build(datetime(2026, 10, 3, tzinfo=UTC), *INVOICES)
     taken_back = ("adjustment", "zero:2026-08-01/usage/calls/1", "-4.000")
     assert taken_back in lines(pipeline, "zero:2026-10-01")
+
+
+def test_a_contract_that_is_being_invoiced_cannot_leave_the_catalog(two_drafts):
+    two_drafts.close(RULES, NOW)
+    with pytest.raises(CatalogRefused, match=r"acme \(invoiced until 2026-10-01\)"):
+        publish(
+            two_drafts, CATALOG.replace("- id: acme\n        plan", "- id: renamed\n        plan")
+        )
+    publish(
+        two_drafts,
+        CATALOG.replace("start: 2026-08-01\n", "start: 2026-08-01\n        end: 2026-10-01\n"),
+    )
+    publish(two_drafts, CATALOG.replace("- id: acme\n        plan", "- id: renamed\n        plan"))
