@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from psycopg2 import errors
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
 
 from models.exact_json import read_json, write_json
 
@@ -34,7 +34,13 @@ def warehouse_url(address: str) -> URL:
     except (ArgumentError, ValueError):
         # The library's message quotes the address, password included.
         url, name = None, ""
-    if url is None or name not in {"postgresql", "postgres"} or not url.database:
+    # An @ that is not encoded has split the password: the rest of it would be taken for the host.
+    if (
+        url is None
+        or name not in {"postgresql", "postgres"}
+        or not url.database
+        or "@" in f"{url.host}{url.database}"
+    ):
         raise WarehouseUnavailable(
             "the warehouse's address cannot be read; expected "
             "postgresql://user:password@host:5432/database, with special characters of the "
@@ -73,6 +79,11 @@ def connected(engine: Engine) -> Iterator[Connection]:
         connection = engine.connect()
     except OperationalError as error:
         raise WarehouseUnavailable(_explain_refusal(engine.url, error)) from None
+    except ProgrammingError as error:
+        options = ", ".join(sorted(engine.url.query))
+        raise WarehouseUnavailable(
+            f"the warehouse's address has an option that is not known, of {options}"
+        ) from error
     with connection:
         version = int((connection.dialect.server_version_info or (0,))[0])
         if version < OLDEST_SERVER:

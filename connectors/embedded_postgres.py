@@ -157,6 +157,12 @@ class EmbeddedPostgres:
         return ""
 
     def _start(self) -> None:
+        if set('"$`\\\n') & set(str(self.directory)):
+            # pg_ctl hands the path to a shell.
+            raise EmbeddedPostgresError(
+                f"{self.directory} holds one of the characters \" $ ` \\, which PostgreSQL's own "
+                "tools cannot take: move the workspace to a folder without them"
+            )
         self._prepare_directories()
         if not self.data.exists():
             self._create()

@@ -101,7 +101,9 @@ def translated(error: stripe.StripeError) -> StripeCallError:
         )
     if isinstance(error, stripe.APIConnectionError) or status is None:
         return StripeUnavailable(
-            "Stripe cannot be reached, or its answer was lost", is_outcome_known=False
+            "Stripe cannot be reached (at stripe.api_base, if set), or its answer was lost. "
+            "Nothing is posted twice: try again",
+            is_outcome_known=False,
         )
     if status == 409:
         return StripeUnavailable(

@@ -4,6 +4,7 @@ Importing this module takes seconds: it is imported when there is a batch. Every
 ephemeral, and what is said of a failure is names and counts, never values.
 """
 
+import logging
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +13,9 @@ import great_expectations as gx
 import pandas as pd
 from great_expectations.expectations import core
 from great_expectations.expectations.expectation import Expectation
+
+# It tells of every temporary folder it makes.
+logging.getLogger("great_expectations").setLevel(logging.WARNING)
 
 Rows = Sequence[dict[str, Any]]
 Broken = list[dict[str, Any]]

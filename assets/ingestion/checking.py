@@ -50,7 +50,13 @@ def _reach(source: AnySource, directory: Path) -> None:
         case S3Source():
             next(S3Bucket(source.name, source.bucket, source.prefix, source).objects(), None)
         case FileSource():
-            next(LocalFolder(source.name, directory, source.path).objects(), None)
+            folder = LocalFolder(source.name, directory, source.path)
+            if next(folder.objects(), None) is None:
+                raise SourceUnavailable(
+                    source.name,
+                    f"no file matches {directory.resolve() / source.path}",
+                    "Check path; a run takes it for a source without news",
+                )
         case PostgresSource():
             postgres.check(postgres_table(source))
         case MixpanelSource():

@@ -1,5 +1,6 @@
 """Commands about invoices: list, explain, approve, post, void, recompute."""
 
+import sys
 from datetime import UTC, datetime
 from getpass import getuser
 from typing import Annotated, Any
@@ -26,18 +27,31 @@ INVOICES = """
 """
 
 
+RECOMPUTE_WAIT_SECONDS = 600
+STATUSES = (
+    "draft",
+    "finalised",
+    "approved",
+    "posted",
+    "open",
+    "paid",
+    "void",
+    "uncollectible",
+)
+
+
 def invoices(
     context: typer.Context,
     status: Annotated[
         str | None,
-        typer.Option(
-            help="Only those in a status: draft, finalised, approved, posted, open, paid."
-        ),
+        typer.Option(help=f"Only those in a status: {', '.join(STATUSES)}."),
     ] = None,
 ) -> None:
     """List invoices, drafts included, with their status and total."""
     from orchestration.cli.summaries import rows
 
+    if status is not None and status not in STATUSES:
+        raise typer.BadParameter(f"{status} is none of {', '.join(STATUSES)}")
     session = session_of(context)
     require_marts(session)
     found = rows(session.warehouse, INVOICES, status=status)
@@ -191,7 +205,8 @@ def approve(
     config = {"invoices": references or [], "everything": everything, "actor": getuser()}
     with session.jobs() as jobs:
         outcome = jobs.run("approve", run_config={"ops": {"approve_invoices": {"config": config}}})
-    require_success(outcome)
+        require_success(outcome)
+        build_if_stale(session, jobs, {})
     approved = (outcome.materialised(INVOICE_EVENTS) or {}).get("approved", [])
     session.printer.json({"approved": approved})
     session.printer.line(f"Approved {len(approved)} invoices.")
@@ -245,10 +260,12 @@ def void(
     reference: Reference,
     is_certain: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Void a finalised invoice, in Stripe too; its period stays closed."""
+    """Void a finalised invoice, in Stripe too; its period opens again."""
     from assets.delivery.voiding import void_invoice
     from orchestration.definitions import stripe_account
 
+    if not is_certain and not sys.stdin.isatty():
+        raise typer.BadParameter("say --yes where nobody can answer")
     session = session_of(context)
     invoice_id = invoice_id_of(session, reference)
     if not is_certain and not typer.confirm(f"Void {invoice_id}? This cannot be undone", err=True):
@@ -274,16 +291,18 @@ def recompute(context: typer.Context, reference: Reference) -> None:
     from connectors.dbt import run_project
 
     session = session_of(context)
-    invoice_id = prepare_recomputation(session.warehouse, reference)
     failed = []
-    with session.printer.waiting(f"Rating {invoice_id} again"):
-        target = session.workspace.state_directory / "dbt-recompute"
-        for result in run_project(["run", "--select", *SELECTION], target, TARGET):
-            if not result.is_successful and result.status != "skipped":
-                failed.append(f"{result.unique_id}: {result.message}")
-    if failed:
-        raise ActionNeeded("the invoice could not be rated again\n" + "\n".join(failed))
-    outcome = compare_recomputation(session.warehouse, invoice_id)
+    # The schemas it is rated in are one set: two at once would rate each other's invoice.
+    with session.warehouse.locked("recompute", RECOMPUTE_WAIT_SECONDS):
+        invoice_id = prepare_recomputation(session.warehouse, reference)
+        with session.printer.waiting(f"Rating {invoice_id} again"):
+            target = session.workspace.state_directory / "dbt-recompute"
+            for result in run_project(["run", "--select", *SELECTION], target, TARGET):
+                if not result.is_successful and result.status != "skipped":
+                    failed.append(f"{result.unique_id}: {result.message}")
+        if failed:
+            raise ActionNeeded("the invoice could not be rated again\n" + "\n".join(failed))
+        outcome = compare_recomputation(session.warehouse, invoice_id)
     session.printer.json(
         {
             "invoice_id": outcome.invoice_id,

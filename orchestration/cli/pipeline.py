@@ -1,6 +1,6 @@
 """Commands that move data: run, close, sync."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -50,11 +50,16 @@ def close(
     as_of: AsOf = None,
 ) -> None:
     """Finalise the invoices whose period ends in a month, as far as the gates allow."""
+    from assets.partitions import FIRST_DAY
+
     month = read_month(period)
     session = session_of(context)
+    _ = session.workspace
+    if month > session.now().date():
+        raise ActionNeeded(f"{period} has not begun: there is nothing to finalise in it")
+    if month < date.fromisoformat(FIRST_DAY):
+        raise ActionNeeded(f"{period} is before {FIRST_DAY}, the first day there is")
     with session.jobs() as jobs:
-        if month > session.now().date():
-            raise ActionNeeded(f"{period} has not begun: there is nothing to finalise in it")
         tags = as_of_tags(as_of)
         build_if_stale(session, jobs, tags)
         closed = close_month(jobs, month.isoformat(), tags)

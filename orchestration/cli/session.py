@@ -57,8 +57,8 @@ class Session:
         """Return the instant as of which commands speak that name none."""
         import os
 
-        fixed = os.environ.get("METERHOUSE_AS_OF")
-        return datetime.fromisoformat(fixed).astimezone(UTC) if fixed else datetime.now(UTC)
+        fixed = os.environ.get("METERHOUSE_AS_OF") or None
+        return read_instant(fixed, "METERHOUSE_AS_OF") or datetime.now(UTC)
 
     @contextmanager
     def jobs(self) -> Iterator["JobRunner"]:
@@ -87,11 +87,11 @@ def read_instant(given: str | None, option: str) -> datetime | None:
         return None
     try:
         instant = datetime.fromisoformat(given)
-    except ValueError:
+        return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise typer.BadParameter(
             f"{given} is not a time such as 2026-10-01 or 2026-10-01T12:00:00Z", param_hint=option
         ) from None
-    return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
 
 
 def read_month(given: str) -> date:

@@ -1,5 +1,6 @@
 """Commands that begin: init and check."""
 
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -18,15 +19,19 @@ def init(
     from orchestration.cli.starter.writing import write_starter
 
     session = session_of(context)
-    if directory.exists() and not directory.is_dir():
+    if directory.is_file():
         raise ActionNeeded(f"{directory} is a file: name a folder")
-    written = write_starter(directory, datetime.now(UTC).date())
+    try:
+        written = write_starter(directory, datetime.now(UTC).date())
+    except OSError as error:
+        raise ActionNeeded(f"{directory} cannot be written: {error.strerror}") from None
     session.printer.json({"written": [str(file) for file in written]})
     for file in written:
         session.printer.line(f"wrote {file}")
     if not written:
         session.printer.line("Everything was there already; nothing was written.")
-    session.printer.line(f"Next: meterhouse -w {directory} check, then: -w {directory} run")
+    command = f"meterhouse -w {shlex.quote(str(directory))}"
+    session.printer.line(f"Next: {command} check, then: {command} run")
 
 
 def check(context: typer.Context) -> None:

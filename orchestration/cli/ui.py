@@ -23,7 +23,7 @@ SECONDS_TO_STOP = 15
 
 def ui(
     context: typer.Context,
-    port: Annotated[int, typer.Option(help="The port of the UI.")] = 3000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port of the UI.")] = 3000,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Serve the Dagster UI and run its daemon, until interrupted."""
@@ -131,4 +131,7 @@ def is_taken(host: str, port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         reachable = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104
-        return probe.connect_ex((reachable, port)) == 0
+        try:
+            return probe.connect_ex((reachable, port)) == 0
+        except OSError as error:
+            raise ActionNeeded(f"host {host} is not known here: {error.strerror}") from None

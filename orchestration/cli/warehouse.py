@@ -36,14 +36,17 @@ def psql(context: typer.Context, is_reader: IsReader = False) -> None:
     address = address_of(session, is_reader=is_reader)
     program = EmbeddedPostgres.psql_path
     # The password stays out of the arguments, which everybody on the machine can read.
-    name, _, rest = address.partition("://")
-    user, _, place = rest.rpartition("@")
-    login, _, password = user.partition(":")
-    from urllib.parse import unquote
+    from urllib.parse import unquote, urlsplit
 
-    os.environ["PGPASSWORD"] = unquote(password)
+    parts = urlsplit(address)
+    login, _, place = parts.netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    os.environ.pop("PGPASSWORD", None)
+    if password:
+        os.environ["PGPASSWORD"] = unquote(password)
+    without = parts._replace(netloc=f"{user}@{place}").geturl()
     os.environ.setdefault("PGTZ", "UTC")
-    os.execv(program, [str(program), f"{name}://{login}@{place}", *context.args])  # noqa: S606
+    os.execv(program, [str(program), without, *context.args])  # noqa: S606
 
 
 @app.command()
@@ -78,18 +81,23 @@ def embedded(session: Session) -> "EmbeddedPostgres":
 
 
 def address_of(session: Session, *, is_reader: bool) -> str:
-    """Return the address of the warehouse as libpq and BI tools take it."""
+    """Return the address of the warehouse as libpq and BI tools take it.
+
+    On a server that is not ours the reader's password is its administrator's: it is left out.
+    """
+    from urllib.parse import quote
+
     from sqlalchemy import make_url
 
     from connectors.schema import READER
 
-    own = make_url(session.warehouse.url).set(drivername="postgresql")
-    if not is_reader:
-        return own.render_as_string(hide_password=False)
-    if not session.workspace.settings.warehouse.is_embedded:
-        # Its password is the administrator's affair.
-        return own.set(username=READER, password=None).render_as_string(hide_password=False)
-    address = embedded(session).address(READER)
-    return own.set(username=address.user, password=address.password).render_as_string(
-        hide_password=False
-    )
+    own = make_url(session.warehouse.url)
+    user, password = own.username or "", str(own.password or "")
+    if is_reader:
+        user, password = READER, ""
+        if session.workspace.settings.warehouse.is_embedded:
+            password = embedded(session).address(READER).password
+    login = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
+    # The rest, with its port and options, as the library writes it.
+    place = own._replace(drivername="postgresql", username=None, password=None)
+    return place.render_as_string().replace("postgresql://", f"postgresql://{login}@", 1)
