@@ -112,6 +112,7 @@ def latest_build(connection: Connection) -> Build:
             f"build {unfinished.build_number} did not finish: `meterhouse run` again, then close"
         )
     refuse_unjournaled(connection)
+    refuse_voided_since(connection, parameters.build_number)
     return Build(parameters.build_number, parameters.as_of, parameters.late_usage)
 
 
@@ -132,6 +133,22 @@ def carried_on(connection: Connection, build: Build) -> set[str]:
             .where(billing.invoice_lines.c.amount > 0)
         ).scalars()
     )
+
+
+def refuse_voided_since(connection: Connection, build_number: int) -> None:
+    """Raise where an invoice was voided after the drafts began to be rated beside it."""
+    voided = connection.execute(
+        select(billing.invoice_events.c.invoice_id)
+        .join(ops.builds, billing.invoice_events.c.happened_at > ops.builds.c.started_at)
+        .where(billing.invoice_events.c.event == "voided")
+        .where(ops.builds.c.build_number == build_number)
+        .limit(1)
+    ).scalar()
+    if voided is not None:
+        raise StaleDraftsError(
+            f"invoice {voided} was voided since the drafts were rated: `meterhouse run` again, "
+            "then close"
+        )
 
 
 def refuse_unjournaled(connection: Connection) -> None:

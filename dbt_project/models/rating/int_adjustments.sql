@@ -20,12 +20,25 @@ periods as (
 
 ),
 
+all_invoices as (
+
+    select
+        invoice_id,
+        invoice_number,
+        contract_id,
+        customer_id,
+        currency,
+        is_void
+    from {{ ref('int_closed_invoices') }}
+
+),
+
 closed_periods as (
 
     select
         invoice_id,
         invoice_number
-    from {{ ref('int_closed_invoices') }}
+    from all_invoices
     where not is_void
 
 ),
@@ -202,13 +215,12 @@ candidates as (
                 open_periods.period_start,
                 open_periods.invoice_id
         ) as preference
-    from periods as closed
+    from all_invoices as closed
     inner join periods as open_periods
         on
             closed.customer_id = open_periods.customer_id
             and closed.currency = open_periods.currency
             and not open_periods.is_closed
-    where closed.is_closed
 
 ),
 
@@ -217,12 +229,10 @@ adjustments as (
     select
         open_differences.*,
         candidates.invoice_id,
-        closed_periods.invoice_number
+        all_invoices.invoice_number
     from open_differences
-    inner join periods
-        on open_differences.adjusted_invoice_id = periods.invoice_id
-    inner join closed_periods
-        on open_differences.adjusted_invoice_id = closed_periods.invoice_id
+    inner join all_invoices
+        on open_differences.adjusted_invoice_id = all_invoices.invoice_id
     inner join parameters
         on parameters.late_usage = 'adjust'
     left join candidates

@@ -14,6 +14,8 @@ invoices as (
         invoice_sequence,
         invoice_number,
         contract_id,
+        customer_id,
+        currency,
         catalog_version,
         period_start,
         period_end,
@@ -34,6 +36,13 @@ voided_invoices as (
 
 select
     invoices.invoice_id::text as invoice_id,
+    invoices.invoice_sequence::bigint as invoice_sequence,
+    case
+        when voided_invoices.voided_at_sequence < parameters.invoices_before
+            then voided_invoices.voided_at_sequence
+    end::bigint as voided_at_sequence,
+    invoices.customer_id::text as customer_id,
+    invoices.currency::text as currency,
     invoices.invoice_number::text as invoice_number,
     invoices.contract_id::text as contract_id,
     invoices.catalog_version::text as catalog_version,

@@ -78,7 +78,7 @@ closed_until as (
     inner join closed_periods
         on
             calendar.contract_id = closed_periods.contract_id
-            and calendar.period_start < closed_periods.period_end
+            and calendar.period_start <= closed_periods.period_end
             and calendar.period_end > closed_periods.period_start
     group by calendar.contract_id, calendar.catalog_version, calendar.period_start
 
@@ -91,8 +91,8 @@ open_periods as (
     select
         calendar.*,
         greatest(calendar.period_start, closed_until.closed_until) as rated_from,
-        greatest(calendar.period_start_at, closed_until.closed_until_at) as rated_from_at,
-        calendar.period_end_at as rated_until_at,
+        coalesce(closed_until.closed_until_at, calendar.period_start_at) as rated_from_at,
+        coalesce(following.period_start_at, calendar.period_end_at) as rated_until_at,
         false as is_closed
     from calendar
     inner join parameters
@@ -102,6 +102,10 @@ open_periods as (
             calendar.contract_id = closed_until.contract_id
             and calendar.catalog_version = closed_until.catalog_version
             and calendar.period_start = closed_until.period_start
+    left join closed_periods as following
+        on
+            calendar.contract_id = following.contract_id
+            and calendar.period_end = following.period_start
     where
         closed_until.closed_until is null
         or calendar.period_end > closed_until.closed_until

@@ -75,9 +75,10 @@ invoices as (
     select
         invoice_id,
         contract_id,
-        period_start
+        period_start,
+        invoice_sequence,
+        voided_at_sequence
     from {{ ref('int_closed_invoices') }}
-    where not is_void
 
 ),
 
@@ -99,6 +100,8 @@ fees_invoiced as (
     select
         invoices.contract_id,
         invoices.period_start,
+        invoices.invoice_sequence,
+        invoices.voided_at_sequence,
         invoice_lines.charge_id,
         invoice_lines.period_end as invoiced_until
     from invoice_lines
@@ -119,6 +122,16 @@ invoiced_before as (
         on
             periods.contract_id = fees_invoiced.contract_id
             and periods.period_start > fees_invoiced.period_start
+    left join invoices as own
+        on periods.invoice_id = own.invoice_id
+    -- A closed invoice was rated by what stood then: voids and revisions since do not count.
+    where
+        case
+            when own.invoice_id is null then fees_invoiced.voided_at_sequence is null
+            else
+                fees_invoiced.invoice_sequence < own.invoice_sequence
+                and coalesce(fees_invoiced.voided_at_sequence >= own.invoice_sequence, true)
+        end
     group by periods.invoice_id, fees_invoiced.charge_id
 
 ),

@@ -185,14 +185,24 @@ all_spans as (
 
 ),
 
+sequences as (
+
+    select
+        invoice_id,
+        invoice_sequence
+    from {{ ref('int_closed_invoices') }}
+
+),
+
 -- What is invoiced stays with the invoice: where the catalog has moved a tenant, a contract or a
--- time zone since, the open span begins where the closed ones end.
+-- time zone since, a later span begins where those of earlier invoices end.
 closed_until as (
 
     select
         open_spans.tenant_id,
         open_spans.dimension_id,
         open_spans.contract_id,
+        open_spans.invoice_id,
         open_spans.charge_id,
         open_spans.span_start_at,
         max(closed_spans.span_end_at) as closed_until_at
@@ -203,13 +213,18 @@ closed_until as (
             and open_spans.dimension_id = closed_spans.dimension_id
             and open_spans.span_start_at < closed_spans.span_end_at
             and open_spans.span_end_at > closed_spans.span_start_at
+    inner join sequences as closed_sequences
+        on closed_spans.invoice_id = closed_sequences.invoice_id
+    left join sequences as own_sequences
+        on open_spans.invoice_id = own_sequences.invoice_id
     where
-        closed_spans.is_closed
-        and not open_spans.is_closed
+        own_sequences.invoice_id is null
+        or closed_sequences.invoice_sequence < own_sequences.invoice_sequence
     group by
         open_spans.tenant_id,
         open_spans.dimension_id,
         open_spans.contract_id,
+        open_spans.invoice_id,
         open_spans.charge_id,
         open_spans.span_start_at
 
@@ -223,11 +238,11 @@ clipped_spans as (
     from all_spans
     left join closed_until
         on
-            not all_spans.is_closed
-            and all_spans.tenant_id = closed_until.tenant_id
+            all_spans.tenant_id = closed_until.tenant_id
             and all_spans.dimension_id = closed_until.dimension_id
             and all_spans.contract_id = closed_until.contract_id
             and all_spans.charge_id = closed_until.charge_id
+            and all_spans.invoice_id is not distinct from closed_until.invoice_id
             and all_spans.span_start_at = closed_until.span_start_at
 
 ),
