@@ -391,3 +391,33 @@ def test_a_contract_that_is_being_invoiced_cannot_leave_the_catalog(two_drafts):
         CATALOG.replace("start: 2026-08-01\n", "start: 2026-08-01\n        end: 2026-10-01\n"),
     )
     publish(two_drafts, CATALOG.replace("- id: acme\n        plan", "- id: renamed\n        plan"))
+
+
+def test_usage_stays_with_its_invoice_when_the_tenant_moves(pipeline):
+    moved = CATALOG.replace(
+        "    tax: vat\n", "    tax: vat\n    tenants: [acme]\n    timezone: America/New_York\n"
+    )
+    publish(pipeline, CATALOG)
+    pipeline.deliver(
+        "gateway",
+        [
+            usage("a1", "2026-08-10T00:00:00Z", "100"),
+            # After August in UTC, before September in New York, whereto the customer moves later.
+            usage("a2", "2026-09-01T02:00:00Z", "10"),
+        ],
+    )
+    pipeline.build(datetime(2026, 9, 2, 12, tzinfo=UTC), *INVOICES)
+    pipeline.close(RULES, NOW)
+    publish(pipeline, moved)
+    for as_of in (datetime(2026, 10, 3, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)):
+        pipeline.build(as_of, *INVOICES)
+        pipeline.close(RULES, NOW)
+    pipeline.build(datetime(2026, 11, 3, tzinfo=UTC), *INVOICES)
+    assert lines(pipeline, "acme:2026-09-01")[0] == ("usage", "calls", "1.000")
+    assert pipeline.rows("select * from rating.int_adjustments") == []
+    assert [
+        (row.status, row.quantity)
+        for row in pipeline.rows(
+            "select status, sum(quantity_sum) as quantity from rating.int_usage_pieces group by 1"
+        )
+    ] == [("rated", Decimal("110.000000000"))]
