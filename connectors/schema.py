@@ -80,7 +80,8 @@ create or replace trigger refuse_removal before delete or truncate on raw.delive
 """
 GUARD = """
 create or replace trigger refuse_change before update or delete or truncate on {table}
-    for each statement execute function ops.refuse_change()
+    for each statement execute function ops.refuse_change();
+revoke update, delete, truncate on {table} from current_user
 """
 READER_STATEMENTS = (
     f"grant usage on schema marts to {READER}",
@@ -211,7 +212,13 @@ def _create_guards(connection: Connection) -> None:
     for statement in GUARD_DELIVERIES.split(";\n"):
         connection.execute(text(statement))
     for table in APPEND_ONLY:
-        connection.execute(text(GUARD.format(table=table.fullname)))
+        guard(connection, table.fullname)
+
+
+def guard(connection: Connection, table: str) -> None:
+    """Make a table one that is only ever added to, for its owner as well."""
+    for statement in GUARD.format(table=table).split(";\n"):
+        connection.execute(text(statement))
 
 
 def _prepare_reader(connection: Connection) -> None:

@@ -117,14 +117,6 @@ def _decimal(field: str, given: Any) -> Decimal:
     raise RowError(Reason.BAD_VALUE, f"{field} {shown(given)} is not a decimal number")
 
 
-def plain(value: Decimal) -> str:
-    """Return a number without exponent, trailing zeros or negative zero."""
-    if not value:
-        return "0"
-    text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
 def read_name(field: str, given: Any) -> str:
     """Return an identifier that must be there."""
     name = read_optional_name(field, given)
@@ -151,8 +143,8 @@ def read_optional_name(field: str, given: Any) -> str | None:
     return text if text.strip() else None
 
 
-def read_metadata(given: Any) -> tuple[str, str]:
-    """Return metadata as JSON text as delivered, and in canonical form for the content hash."""
+def read_metadata(given: Any) -> str:
+    """Return metadata as JSON text, as delivered."""
     if isinstance(given, str) and not isinstance(given, NumberText):
         try:
             given = read_json(given)
@@ -160,22 +152,19 @@ def read_metadata(given: Any) -> tuple[str, str]:
             raise RowError(Reason.BAD_METADATA, "metadata is not a JSON object") from error
     if not isinstance(given, Mapping):
         raise RowError(Reason.BAD_METADATA, "metadata is not a JSON object")
-    delivered, canonical = [], []
+    delivered = []
     for name in given:
         label = quote(str(name))
-        text, canonical_text = _metadata_scalar(given[name])
+        text = _metadata_scalar(given[name])
         if "\\u0000" in label or "\\u0000" in text:
             refuse_nul(str(name), str(given[name]))
         delivered.append(f"{label}:{text}")
-        canonical.append(f"{label}:{canonical_text}")
-    canonical.sort()
-    return "{" + ",".join(delivered) + "}", "{" + ",".join(canonical) + "}"
+    return "{" + ",".join(delivered) + "}"
 
 
-def _metadata_scalar(value: Any) -> tuple[str, str]:
+def _metadata_scalar(value: Any) -> str:
     if isinstance(value, str) and not isinstance(value, NumberText):
-        text = quote(value)
-        return text, text
+        return quote(value)
     if isinstance(value, (Mapping, list, tuple)):
         raise RowError(Reason.BAD_METADATA, "metadata holds an object or a list: not flat")
     text = write_json(value)
@@ -184,8 +173,7 @@ def _metadata_scalar(value: Any) -> tuple[str, str]:
         # jsonb would write 1e99999 out in full, and refuses 1e200000 outright.
         if not number.is_finite() or abs(number.adjusted()) > 1000:
             raise RowError(Reason.BAD_METADATA, f"{shown(value)} in metadata is out of range")
-        return text, plain(number)
-    return text, text
+    return text
 
 
 def refuse_nul(*texts: str) -> None:

@@ -11,14 +11,13 @@ from models.delivered import (
     Reason,
     Rejection,
     RowError,
-    plain,
     read_instant,
     read_metadata,
     read_name,
     read_number,
     read_optional_name,
 )
-from models.exact_json import quote, read_json, write_json
+from models.exact_json import read_json, write_json
 
 VALUE_DECIMALS = 9
 MAX_WHOLE_DIGITS = 29
@@ -44,7 +43,7 @@ STANDARD_NAMES: dict[str, tuple[str, ...]] = {
 class UsageRecord(NamedTuple):
     """One measurement as delivered; a tuple in the column order of the landing table.
 
-    Keys and hashes are the 32 hex digits of a uuid; ``metadata`` is JSON text as delivered.
+    The key is the 32 hex digits of a uuid; ``metadata`` is JSON text as delivered.
     A named tuple, not a dataclass: it is made once per record, and costs a fifth to make.
     """
 
@@ -55,9 +54,7 @@ class UsageRecord(NamedTuple):
     dimension_id: str
     value: Decimal
     metadata: str | None
-    corrects_key: str | None
     corrects: str | None
-    content_hash: str
     is_rounded: bool
 
 
@@ -105,18 +102,13 @@ class UsageReader:
             decimals=VALUE_DECIMALS,
             whole_digits=MAX_WHOLE_DIGITS,
         )
-        metadata, canonical_metadata = self._metadata(row)
+        metadata = self._metadata(row)
         corrects = read_optional_name("corrects", get["corrects"](row))
         record_id = read_optional_name("id", get["id"](row))
         if record_id is None:
             record_id = self._id_of_the_row(row)
         elif corrects == record_id:
             raise RowError(Reason.BAD_CORRECTION, "the record corrects itself")
-        content = (
-            f'["{occurred_at.isoformat(timespec="microseconds")}",{quote(tenant_id)},'
-            f'{quote(dimension_id)},"{plain(value)}",{canonical_metadata},'
-            f"{'null' if corrects is None else quote(corrects)}]"
-        )
         return UsageRecord(
             record_key(self._source, record_id),
             record_id,
@@ -125,9 +117,7 @@ class UsageReader:
             dimension_id,
             value,
             metadata,
-            None if corrects is None else record_key(self._source, corrects),
             corrects,
-            md5(content.encode(), usedforsecurity=False).hexdigest(),
             is_rounded,
         )
 
@@ -139,14 +129,14 @@ class UsageReader:
             )
         return moment
 
-    def _metadata(self, row: Row) -> tuple[str | None, str]:
+    def _metadata(self, row: Row) -> str | None:
         given = self._get["metadata"](row)
         if given is None and self._sees_cloudevents and "specversion" in row:
             data = row.get("data")
             if isinstance(data, Mapping):
                 given = {name: data[name] for name in data if name != "value"}
         if given is None or given == "":
-            return None, "null"
+            return None
         return read_metadata(given)
 
     def _id_of_the_row(self, row: Row) -> str:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from hashlib import md5
 from typing import Any
 
@@ -27,6 +27,12 @@ class Pull:
     fields: FieldPaths | None = None
     timezone: str = "UTC"
     progress: Progress = silent
+    landed_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def landed_on(self) -> date:
+        """The UTC day under which everything this pull lands is kept."""
+        return self.landed_at.date()
 
 
 @dataclass(slots=True)
@@ -132,7 +138,7 @@ def claim_delivery(
             version=version,
             replays_delivery_id=replays,
             pull_id=pull.pull_id,
-            landed_at=datetime.now(UTC),
+            landed_at=pull.landed_at,
             delivered_count=0,
             landed_count=0,
             quarantined_count=0,

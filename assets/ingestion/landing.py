@@ -55,6 +55,7 @@ class Target:
     kind: str
     table: Table
     columns: tuple[str, ...]
+    constants: tuple[Any, ...]
     new_reader: Callable[[], RowReader]
 
 
@@ -103,7 +104,8 @@ def usage_target(pull: Pull) -> Target:
     return Target(
         "usage",
         raw.usage_records,
-        ("delivery_id", "row_number", "source", *UsageRecord._fields[:-1]),
+        ("delivery_id", "row_number", "landed_on", *UsageRecord._fields[:-1]),
+        (pull.landed_on,),
         lambda: UsageReader(pull.source, pull.fields, zone, pull.now),
     )
 
@@ -114,6 +116,7 @@ def cost_target(pull: Pull) -> Target:
         "cost",
         raw.cost_lines,
         ("delivery_id", "row_number", "source", *CostLine._fields[:-1]),
+        (pull.source,),
         lambda: CostReader(pull.now),
     )
 
@@ -163,7 +166,7 @@ def land_rows(
     if delivery_id is None:
         return None
     counts = LandingReport(delivery_count=1, delivery_ids=[delivery_id])
-    for chunk in _chunks(target.new_reader(), pull.source, delivery_id, rows()):
+    for chunk in _chunks(target, delivery_id, rows()):
         warehouse.copy_rows(connection, target.table, target.columns, chunk.landed)
         if chunk.quarantined:
             warehouse.copy_rows(connection, raw.quarantine, QUARANTINE_COLUMNS, chunk.quarantined)
@@ -173,11 +176,9 @@ def land_rows(
     return counts
 
 
-def _chunks(
-    reader: RowReader, source: str, delivery_id: int, rows: Iterator[DeliveredRow]
-) -> Iterator[_Chunk]:
+def _chunks(target: Target, delivery_id: int, rows: Iterator[DeliveredRow]) -> Iterator[_Chunk]:
     """Yield the rows of a delivery, a bounded number at a time."""
-    now = datetime.now(UTC)
+    reader, now = target.new_reader(), datetime.now(UTC)
     chunk, characters = _Chunk([], []), 0
     for row_number, row in rows:
         record = row if isinstance(row, Unreadable) else reader.read(row)
@@ -186,7 +187,7 @@ def _chunks(
             chunk.quarantined.append((delivery_id, row_number, reason, detail, text, now))
             characters += len(text)
         else:
-            chunk.landed.append((delivery_id, row_number, source, *record[:-1]))
+            chunk.landed.append((delivery_id, row_number, *target.constants, *record[:-1]))
             chunk.rounded_count += record.is_rounded
             characters += _weight(record)
         if chunk.row_count >= CHUNK_ROWS or characters > CHUNK_CHARACTERS:

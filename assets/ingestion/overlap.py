@@ -29,20 +29,28 @@ def landed_rows(
         if isinstance(record, Rejection):
             text = storable(write_json(row)).encode()
             return md5(text, usedforsecurity=False).hexdigest() in known
-        return record.record_key + record.content_hash in known
+        return record[:-1] in known
 
     return is_landed
 
 
-def _known(warehouse: Warehouse, source: str, pages: list[tuple[str, str]]) -> set[str]:
+def _known(warehouse: Warehouse, source: str, pages: list[tuple[str, str]]) -> set[Any]:
     deliveries = raw.deliveries.c
     ids = select(deliveries.delivery_id).where(
         deliveries.source == source, tuple_(deliveries.object, deliveries.version).in_(pages)
     )
     records, quarantine = raw.usage_records.c, raw.quarantine.c
-    keys = select(
-        func.replace(cast(records.record_key, Text) + cast(records.content_hash, Text), "-", "")
+    landed = select(
+        func.replace(cast(records.record_key, Text), "-", ""),
+        records.record_id,
+        records.occurred_at,
+        records.tenant_id,
+        records.dimension_id,
+        records.value,
+        cast(records.metadata, Text),
+        records.corrects,
     ).where(records.delivery_id.in_(ids))
     texts = select(func.md5(quarantine.record)).where(quarantine.delivery_id.in_(ids))
     with warehouse.begin() as connection:
-        return {*connection.execute(keys).scalars(), *connection.execute(texts).scalars()}
+        found = {tuple(row) for row in connection.execute(landed)}
+        return {*found, *connection.execute(texts).scalars()}

@@ -11,8 +11,10 @@ from assets.ingestion.landing import land_costs, land_usage
 from assets.ingestion.plans import Request, Window, plan
 from assets.ingestion.progress import Progress, silent
 from connectors.deliveries import SourceUnavailable
+from connectors.partitions import ensure_days
 from connectors.warehouse import Warehouse
 from models.settings import AnySource
+from models.tables import raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ def pull(
         report = LandingReport()
         reached: datetime | None = None
         try:
+            ensure_days(warehouse, raw.usage_records, this.landed_on)
             land(warehouse, this, planned.deliveries, report)
             reached = None if report.failures else planned.complete_until
         finally:

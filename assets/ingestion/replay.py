@@ -13,6 +13,7 @@ from assets.ingestion.landing import Target, cost_target, land_rows, usage_targe
 from assets.ingestion.plans import mixpanel_project, usage_fields
 from connectors.deliveries import DeliveredRow
 from connectors.mixpanel import usage_row
+from connectors.partitions import ensure_days
 from connectors.warehouse import Warehouse
 from models.delivered import Rejection
 from models.exact_json import read_json
@@ -118,6 +119,7 @@ def replay_quarantine(
     target = usage_target(pull) if source.measures == "usage" else cost_target(pull)
     report = LandingReport()
     with warehouse.locked(f"pull {source.name}"):
+        ensure_days(warehouse, raw.usage_records, pull.landed_on)
         for delivery in _deliveries_with_open_rows(warehouse, choice):
             _replay_delivery(warehouse, pull, _Replay(source, target, delivery, choice), report)
         record_pull(warehouse, pull, (started_at, datetime.now(UTC)), report, None)

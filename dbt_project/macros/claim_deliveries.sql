@@ -4,12 +4,16 @@
 -#}
 {% macro claim_deliveries() -%}
     delete from ops.claimed_deliveries;
-    insert into ops.claimed_deliveries (delivery_id)
-    select deliveries.delivery_id
+    insert into ops.claimed_deliveries (delivery_id, source, landed_on)
+    select
+        deliveries.delivery_id,
+        deliveries.source,
+        (deliveries.landed_at at time zone 'UTC')::date as landed_on
     from raw.deliveries
     left join ops.journaled_deliveries
         on deliveries.delivery_id = journaled_deliveries.delivery_id
     where
         deliveries.kind = 'usage'
-        and journaled_deliveries.delivery_id is null
+        and journaled_deliveries.delivery_id is null;
+    analyze ops.claimed_deliveries
 {%- endmacro %}

@@ -1,6 +1,6 @@
 """Schema ``ops``: the bookkeeping of pulls and builds."""
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Identity, Table
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Date, Identity, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
 from models.tables.common import instant, schema, words
@@ -76,5 +76,17 @@ claimed_deliveries = Table(
     "claimed_deliveries",
     metadata,
     Column("delivery_id", BigInteger, primary_key=True),
+    words("source"),
+    Column("landed_on", Date, nullable=False),
     comment="One row per usage delivery that the present build journals; set when it begins.",
+)
+
+rollups = Table(
+    "rollups",
+    metadata,
+    words("rollup", key=True),
+    Column("build_number", BigInteger, nullable=False),
+    words("definition"),
+    Column("repaired_count", BigInteger, nullable=False),
+    comment="One row per usage rollup: the last build whose journal entries it holds.",
 )

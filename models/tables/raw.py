@@ -5,12 +5,16 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     Identity,
+    Index,
+    Integer,
     Numeric,
     Table,
     UniqueConstraint,
+    text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.dialects.postgresql import JSON, JSONB, UUID
 
 from models.tables.common import EXACT_AMOUNT, QUANTITY, instant, schema, words
 
@@ -39,23 +43,29 @@ deliveries = Table(
     comment="One row per delivery: one version of an object, page or day that a source delivered.",
 )
 
+# No key and no index on single rows: whoever wants a delivery's rows finds them by the day it landed
+# and by the ranges of ids that a BRIN index keeps, which cost nothing to write.
 usage_records = Table(
     "usage_records",
     metadata,
-    Column("delivery_id", BigInteger, primary_key=True),
-    Column("row_number", BigInteger, primary_key=True),
+    Column("landed_on", Date, nullable=False),
+    Column("delivery_id", Integer, nullable=False),
+    Column("row_number", Integer, nullable=False),
     Column("record_key", UUID, nullable=False),
-    words("source"),
-    words("record_id"),
     instant("occurred_at"),
+    Column("value", QUANTITY, nullable=False),
     words("tenant_id"),
     words("dimension_id"),
-    Column("value", QUANTITY, nullable=False),
-    Column("metadata", JSONB),
-    Column("corrects_key", UUID),
+    words("record_id"),
+    Column("metadata", JSON),
     words("corrects", nullable=True),
-    Column("content_hash", UUID, nullable=False),
-    comment="One row per usage record as delivered; the same record may be delivered many times.",
+    Index(None, "delivery_id", postgresql_using="brin"),
+    Index(
+        "ix_usage_records_corrections", "delivery_id", postgresql_where=text("corrects is not null")
+    ),
+    postgresql_partition_by="range (landed_on)",
+    comment="One row per usage record as delivered, by UTC day of landing; the same record may be "
+    "delivered many times.",
 )
 
 quarantine = Table(

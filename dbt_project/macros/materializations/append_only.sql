@@ -1,42 +1,43 @@
 {#-
-    A table that is only ever added to. The first run creates it from its contract; every run
-    inserts what the model selects, straight into the table: one write per row, where dbt's
-    incremental writes a temporary copy first. The model itself says which rows are new, by an
-    anti-join against `this`, so a run that died is completed by the next one.
+    A table that is only ever added to: one write per row, where dbt's incremental writes a temporary
+    copy first. The model itself says which rows are new, by looking them up in `this`, so a run that
+    died is completed by the next one.
 
-    config: partition_by_hash = {column, count}; index and trigger definitions come from `indexes`
-    and from here: any update, delete or truncate raises.
+    On its first run the table is filled before its indexes are made: sorting all keys at once takes
+    a fraction of the time of as many insertions into an index. See `is_first_run`.
+
+    config: partition_by_hash = {column, count}; unique_keys = [{columns, where}], of which a
+    partitioned table's must hold the partition's column; indexes, as dbt has them. Any update,
+    delete or truncate raises, and the owner has no privilege for it.
 -#}
 {% materialization append_only, adapter='postgres' %}
 
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set existing_relation = load_cached_relation(this) -%}
-    {%- set partitions = config.get('partition_by_hash') -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
     {% if existing_relation is none %}
         {% call statement('create') -%}
-            create table {{ target_relation }} {{ get_table_columns_and_constraints() }}
-            {% if partitions %} partition by hash ({{ partitions.column }}) {% endif %}
-            ;
-            {% if partitions %}
-                {% for remainder in range(partitions.count) %}
-                    create table {{ target_relation.include(identifier=false) }}."{{ this.identifier }}_{{ remainder }}"
-                    partition of {{ target_relation }}
-                    for values with (modulus {{ partitions.count }}, remainder {{ remainder }});
-                {% endfor %}
-            {% endif %}
-            {{ refuse_changes(target_relation) }}
+            {{ create_append_only(target_relation) }}
         {%- endcall %}
-        {% do create_indexes(target_relation) %}
-        {% do persist_docs(target_relation, model) %}
     {% endif %}
 
     {% call statement('main') -%}
         {{ append_rows(target_relation, sql) }}
     {%- endcall %}
+
+    {% if existing_relation is none %}
+        {% call statement('unique_keys') -%}
+            {{ create_unique_keys(target_relation) }}
+        {%- endcall %}
+        {% do create_indexes(target_relation) %}
+        {% do persist_docs(target_relation, model) %}
+        {% call statement('analyze') -%}
+            analyze {{ target_relation }}
+        {%- endcall %}
+    {% endif %}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
@@ -45,6 +46,41 @@
     {{ return({'relations': [target_relation]}) }}
 
 {% endmaterialization %}
+
+
+{#-
+    Whether the model's table does not exist yet, so that there is nothing to look up in it. In a unit
+    test `this` is given as rows: a text in place of a relation.
+-#}
+{% macro is_first_run() -%}
+    {{ return(execute and this is not string and load_cached_relation(this) is none) }}
+{%- endmacro %}
+
+
+{% macro create_append_only(relation) -%}
+    {%- set partitions = config.get('partition_by_hash') -%}
+    create table {{ relation }} {{ get_table_columns_and_constraints() }}
+    {% if partitions %} partition by hash ({{ partitions.column }}) {% endif %}
+    ;
+    {{ refuse_changes(relation) }}
+    {% if partitions %}
+        {% for remainder in range(partitions.count) %}
+            {%- set partition = relation.incorporate(path={'identifier': this.identifier ~ '_' ~ remainder}) %}
+            create table {{ partition }}
+            partition of {{ relation }}
+            for values with (modulus {{ partitions.count }}, remainder {{ remainder }});
+            {{ refuse_truncate(partition) }}
+        {% endfor %}
+    {% endif %}
+{%- endmacro %}
+
+
+{% macro create_unique_keys(relation) -%}
+    {% for key in config.get('unique_keys', []) %}
+        create unique index on {{ relation }} ({{ key.columns | join(', ') }})
+        {% if key.where %} where {{ key.where }} {% endif %};
+    {% endfor %}
+{%- endmacro %}
 
 
 {% macro append_rows(relation, sql) -%}
@@ -60,9 +96,16 @@
 {%- endmacro %}
 
 
+{#- A row trigger of a partitioned table stands on its partitions as well; one for truncate does not. -#}
 {% macro refuse_changes(relation) -%}
     create trigger refuse_change before update or delete on {{ relation }}
     for each row execute function ops.refuse_change();
+    {{ refuse_truncate(relation) }}
+{%- endmacro %}
+
+
+{% macro refuse_truncate(relation) -%}
     create trigger refuse_truncate before truncate on {{ relation }}
     for each statement execute function ops.refuse_change();
+    revoke update, delete, truncate on {{ relation }} from current_user;
 {%- endmacro %}

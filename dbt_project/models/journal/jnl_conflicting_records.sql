@@ -1,4 +1,4 @@
-{{ config(materialized='append_only') }}
+{{ config(materialized='append_only', unique_keys=[{'columns': ['delivery_id', 'row_number']}]) }}
 
 with
 
@@ -9,52 +9,35 @@ parameters as (
 
 ),
 
-records as (
+repeated as (
 
     select
         delivery_id,
         row_number,
         record_key,
-        content_hash
-    from {{ ref('stg_raw__unjournaled_records') }}
-
-),
-
-entries as (
-
-    select
-        record_key,
-        is_reversal,
-        content_hash,
-        delivery_id,
-        row_number
-    from {{ ref('jnl_usage_entries') }}
+        outcome,
+        kept_delivery_id,
+        kept_row_number
+    from {{ ref('jnl_repeated_records') }}
 
 ),
 
 refused as (
 
     select
-        records.delivery_id,
-        records.row_number,
-        records.record_key,
-        case
-            when entries.record_key is null then 'conflicting_correction'
-            else 'conflicting_id'
-        end as reason,
-        entries.delivery_id as kept_delivery_id,
-        entries.row_number as kept_row_number
-    from records
-    left join entries
-        on
-            records.record_key = entries.record_key
-            and not entries.is_reversal
+        repeated.delivery_id,
+        repeated.row_number,
+        repeated.record_key,
+        repeated.outcome as reason,
+        repeated.kept_delivery_id,
+        repeated.kept_row_number
+    from repeated
     left join {{ this }} as already_refused
         on
-            records.delivery_id = already_refused.delivery_id
-            and records.row_number = already_refused.row_number
+            repeated.delivery_id = already_refused.delivery_id
+            and repeated.row_number = already_refused.row_number
     where
-        records.content_hash is distinct from entries.content_hash
+        repeated.outcome <> 'duplicate'
         and already_refused.delivery_id is null
 
 )

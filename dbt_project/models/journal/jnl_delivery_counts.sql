@@ -13,7 +13,8 @@ deliveries as (
 
     select
         delivery_id,
-        source
+        source,
+        landed_count
     from {{ source('raw', 'deliveries') }}
 
 ),
@@ -25,24 +26,36 @@ claimed_deliveries as (
 
 ),
 
-records as (
+entries as (
 
-    select
-        delivery_id,
-        row_number,
-        record_key
-    from {{ ref('stg_raw__unjournaled_records') }}
+    select delivery_id
+    from {{ ref('jnl_usage_entries') }}
+    where
+        not is_reversal
+        and delivery_id >= (select min(claimed_deliveries.delivery_id) from claimed_deliveries)
 
 ),
 
-entries as (
+journaled as (
 
     select
-        record_key,
-        is_reversal,
+        entries.delivery_id,
+        count(*) as journaled_count
+    from entries
+    inner join claimed_deliveries
+        on entries.delivery_id = claimed_deliveries.delivery_id
+    group by entries.delivery_id
+
+),
+
+duplicates as (
+
+    select
         delivery_id,
-        row_number
-    from {{ ref('jnl_usage_entries') }}
+        count(*) as duplicate_count
+    from {{ ref('jnl_repeated_records') }}
+    where outcome = 'duplicate'
+    group by delivery_id
 
 ),
 
@@ -50,51 +63,30 @@ refused as (
 
     select
         delivery_id,
-        row_number
+        count(*) as conflicting_count
     from {{ ref('jnl_conflicting_records') }}
-
-),
-
-outcomes as (
-
-    select
-        records.delivery_id,
-        count(*) as landed_count,
-        count(*) filter (
-            where records.delivery_id = entries.delivery_id
-            and records.row_number = entries.row_number
-        ) as journaled_count,
-        count(refused.delivery_id) as conflicting_count
-    from records
-    left join entries
-        on
-            records.record_key = entries.record_key
-            and not entries.is_reversal
-    left join refused
-        on
-            records.delivery_id = refused.delivery_id
-            and records.row_number = refused.row_number
-    group by records.delivery_id
+    group by delivery_id
 
 )
 
+-- Three counts from three places: that they add up is a constraint of the table.
 select
     deliveries.delivery_id::bigint as delivery_id,
     deliveries.source::text as source,
-    coalesce(outcomes.landed_count, 0)::bigint as landed_count,
-    coalesce(outcomes.journaled_count, 0)::bigint as journaled_count,
-    (
-        coalesce(outcomes.landed_count, 0)
-        - coalesce(outcomes.journaled_count, 0)
-        - coalesce(outcomes.conflicting_count, 0)
-    )::bigint as duplicate_count,
-    coalesce(outcomes.conflicting_count, 0)::bigint as conflicting_count,
+    deliveries.landed_count::bigint as landed_count,
+    coalesce(journaled.journaled_count, 0)::bigint as journaled_count,
+    coalesce(duplicates.duplicate_count, 0)::bigint as duplicate_count,
+    coalesce(refused.conflicting_count, 0)::bigint as conflicting_count,
     parameters.build_number::bigint as build_number
 from deliveries
 inner join claimed_deliveries
     on deliveries.delivery_id = claimed_deliveries.delivery_id
-left join outcomes
-    on deliveries.delivery_id = outcomes.delivery_id
+left join journaled
+    on deliveries.delivery_id = journaled.delivery_id
+left join duplicates
+    on deliveries.delivery_id = duplicates.delivery_id
+left join refused
+    on deliveries.delivery_id = refused.delivery_id
 left join {{ this }} as counted
     on deliveries.delivery_id = counted.delivery_id
 cross join parameters

@@ -3,10 +3,15 @@
         materialized='append_only',
         pre_hook='{{ claim_deliveries() }}',
         partition_by_hash={'column': 'record_key', 'count': 16},
+        unique_keys=[
+            {'columns': ['record_key'], 'where': 'not is_reversal'},
+            {'columns': ['record_key'], 'where': 'is_reversal'},
+            {'columns': ['corrects_key', 'record_key'], 'where': 'corrects_key is not null'},
+        ],
         indexes=[
-            {'columns': ['corrects_key']},
             {'columns': ['occurred_at'], 'type': 'brin'},
             {'columns': ['delivery_id'], 'type': 'brin'},
+            {'columns': ['build_number'], 'type': 'brin'},
         ],
     )
 }}
@@ -26,7 +31,6 @@ records as (
         delivery_id,
         row_number,
         record_key,
-        source,
         record_id,
         occurred_at,
         tenant_id,
@@ -34,76 +38,161 @@ records as (
         value,
         metadata,
         corrects_key,
-        content_hash,
-        row_number() over (
-            partition by record_key
-            order by delivery_id, row_number
-        ) as delivery_rank
+        is_correction
     from {{ ref('stg_raw__unjournaled_records') }}
 
 ),
 
--- The first delivery of an id stands, for ever: whatever comes later is a duplicate or a conflict.
-first_deliveries as (
+-- Corrections are few. What is said of them is found by key, and costs the other records nothing:
+-- an engine that has built an empty hash table does not read the other side of its join.
+delivered_corrections as (
 
     select
-        records.delivery_id,
-        records.row_number,
-        records.record_key,
-        records.source,
-        records.record_id,
-        records.occurred_at,
-        records.tenant_id,
-        records.dimension_id,
-        records.value,
-        records.metadata,
-        records.corrects_key,
-        records.content_hash,
+        record_key,
+        corrects_key,
+        delivery_id,
+        row_number,
         row_number() over (
-            partition by records.corrects_key
-            order by records.delivery_id, records.row_number
-        ) as correction_rank
+            partition by record_key
+            order by delivery_id, row_number
+        ) as delivery_rank
     from records
-    left join {{ this }} as journaled
+    where is_correction
+
+),
+
+-- The first delivery of an id stands, for ever: whatever comes later is a duplicate or a conflict.
+first_corrections as (
+
+    select
+        delivered_corrections.record_key,
+        delivered_corrections.corrects_key,
+        delivered_corrections.delivery_id,
+        delivered_corrections.row_number,
+        row_number() over (
+            partition by delivered_corrections.corrects_key
+            order by delivered_corrections.delivery_id, delivered_corrections.row_number
+        ) as correction_rank
+    from delivered_corrections
+    left join records as earlier
         on
-            records.record_key = journaled.record_key
-            and not journaled.is_reversal
+            delivered_corrections.record_key = earlier.record_key
+            and (earlier.delivery_id, earlier.row_number)
+            < (delivered_corrections.delivery_id, delivered_corrections.row_number)
+    {{
+        look_up(
+            this,
+            'journaled',
+            'kept.record_key = delivered_corrections.record_key and not kept.is_reversal'
+        )
+    }}
     where
-        records.delivery_rank = 1
+        delivered_corrections.delivery_rank = 1
+        and earlier.record_key is null
         and journaled.record_key is null
 
 ),
 
 -- A record can be corrected once; to correct it again, the correction is corrected.
+judged_corrections as (
+
+    select
+        first_corrections.record_key,
+        first_corrections.corrects_key,
+        first_corrections.delivery_id,
+        first_corrections.row_number,
+        first_corrections.correction_rank = 1 and earlier_correction.record_key is null
+            as is_accepted
+    from first_corrections
+    {{
+        look_up(
+            this,
+            'earlier_correction',
+            'kept.corrects_key = first_corrections.corrects_key'
+        )
+    }}
+
+),
+
+refused_keys as (
+
+    select record_key
+    from judged_corrections
+    where not is_accepted
+
+),
+
+ranked_records as (
+
+    select
+        delivery_id,
+        row_number,
+        record_key,
+        record_id,
+        occurred_at,
+        tenant_id,
+        dimension_id,
+        value,
+        metadata,
+        corrects_key,
+        row_number() over (
+            partition by record_key
+            order by delivery_id, row_number
+        ) as delivery_rank
+    from records
+
+),
+
 new_entries as (
 
     select
-        first_deliveries.delivery_id,
-        first_deliveries.row_number,
-        first_deliveries.record_key,
-        first_deliveries.source,
-        first_deliveries.record_id,
-        first_deliveries.occurred_at,
-        first_deliveries.tenant_id,
-        first_deliveries.dimension_id,
-        first_deliveries.value,
-        first_deliveries.metadata,
-        first_deliveries.corrects_key,
-        first_deliveries.content_hash,
-        -- A correction to zero cancels: it stands for no record, not for one of value zero.
-        case
-            when first_deliveries.corrects_key is not null and first_deliveries.value = 0 then 0
-            else 1
-        end as sign
-    from first_deliveries
-    left join {{ this }} as earlier_correction
-        on first_deliveries.corrects_key = earlier_correction.corrects_key
-    where
-        first_deliveries.corrects_key is null
-        or (
-            first_deliveries.correction_rank = 1
-            and earlier_correction.corrects_key is null
+        ranked_records.delivery_id,
+        ranked_records.row_number,
+        ranked_records.record_key,
+        ranked_records.record_id,
+        ranked_records.occurred_at,
+        ranked_records.tenant_id,
+        ranked_records.dimension_id,
+        ranked_records.value,
+        ranked_records.metadata,
+        ranked_records.corrects_key,
+        {{ entry_sign('ranked_records') }} as sign
+    from ranked_records
+    left join refused_keys
+        on ranked_records.record_key = refused_keys.record_key
+    {% if not is_first_run() %}
+    {{
+        look_up(
+            this,
+            'journaled',
+            'kept.record_key = ranked_records.record_key and not kept.is_reversal'
         )
+    }}
+    {% endif %}
+    where
+        ranked_records.delivery_rank = 1
+        and refused_keys.record_key is null
+        {% if not is_first_run() %}
+        and journaled.record_key is null
+        {% endif %}
+
+),
+
+-- Corrections in the journal whose original has not come yet.
+waiting_corrections as (
+
+    select
+        corrections.corrects_key,
+        corrections.delivery_id,
+        corrections.row_number
+    from {{ this }} as corrections
+    left join {{ this }} as reversals
+        on
+            corrections.corrects_key = reversals.record_key
+            and reversals.is_reversal
+    where
+        corrections.corrects_key is not null
+        and reversals.record_key is null
 
 ),
 
@@ -111,72 +200,104 @@ new_entries as (
 correction_pairs as (
 
     select
-        new_entries.corrects_key as original_key,
-        new_entries.delivery_id,
-        new_entries.row_number
-    from new_entries
-    where new_entries.corrects_key is not null
+        corrects_key as original_key,
+        delivery_id,
+        row_number
+    from judged_corrections
+    where is_accepted
 
     union all
 
     select
-        journaled.corrects_key as original_key,
-        journaled.delivery_id,
-        journaled.row_number
-    from {{ this }} as journaled
-    inner join new_entries
-        on journaled.corrects_key = new_entries.record_key
+        corrects_key as original_key,
+        delivery_id,
+        row_number
+    from waiting_corrections
+
+),
+
+ranked_originals as (
+
+    select
+        records.record_key,
+        records.record_id,
+        records.occurred_at,
+        records.tenant_id,
+        records.dimension_id,
+        records.value,
+        records.metadata,
+        {{ entry_sign('records') }} as sign,
+        correction_pairs.delivery_id,
+        correction_pairs.row_number,
+        row_number() over (
+            partition by records.record_key
+            order by records.delivery_id, records.row_number
+        ) as delivery_rank
+    from correction_pairs
+    inner join records
+        on correction_pairs.original_key = records.record_key
 
 ),
 
 corrected_entries as (
 
     select
-        new_entries.record_key,
-        new_entries.source,
-        new_entries.record_id,
-        new_entries.occurred_at,
-        new_entries.tenant_id,
-        new_entries.dimension_id,
-        new_entries.value,
-        new_entries.sign,
-        new_entries.metadata,
-        new_entries.content_hash,
-        correction_pairs.delivery_id,
-        correction_pairs.row_number
-    from correction_pairs
-    inner join new_entries
-        on correction_pairs.original_key = new_entries.record_key
+        ranked_originals.record_key,
+        ranked_originals.record_id,
+        ranked_originals.occurred_at,
+        ranked_originals.tenant_id,
+        ranked_originals.dimension_id,
+        ranked_originals.value,
+        ranked_originals.metadata,
+        ranked_originals.sign,
+        ranked_originals.delivery_id,
+        ranked_originals.row_number
+    from ranked_originals
+    left join refused_keys
+        on ranked_originals.record_key = refused_keys.record_key
+    {{
+        look_up(
+            this,
+            'journaled',
+            'kept.record_key = ranked_originals.record_key and not kept.is_reversal'
+        )
+    }}
+    where
+        ranked_originals.delivery_rank = 1
+        and refused_keys.record_key is null
+        and journaled.record_key is null
 
     union all
 
     select
         journaled.record_key,
-        journaled.source,
         journaled.record_id,
         journaled.occurred_at,
         journaled.tenant_id,
         journaled.dimension_id,
         journaled.value,
-        journaled.sign,
         journaled.metadata,
-        journaled.content_hash,
+        journaled.sign,
         correction_pairs.delivery_id,
         correction_pairs.row_number
     from correction_pairs
-    inner join {{ this }} as journaled
-        on
-            correction_pairs.original_key = journaled.record_key
-            and not journaled.is_reversal
+    {{
+        look_up(
+            this,
+            'journaled',
+            'kept.record_key = correction_pairs.original_key and not kept.is_reversal'
+        )
+    }}
+    where journaled.record_key is not null
 
 ),
 
+-- Each part comes in the order of its keys, so that neighbours in an index are written together.
 entries as (
 
     select
         record_key,
         false as is_reversal,
-        source,
         record_id,
         tenant_id,
         dimension_id,
@@ -185,7 +306,6 @@ entries as (
         sign,
         metadata,
         corrects_key,
-        content_hash,
         delivery_id,
         row_number
     from new_entries
@@ -195,7 +315,6 @@ entries as (
     select
         record_key,
         true as is_reversal,
-        source,
         record_id,
         tenant_id,
         dimension_id,
@@ -204,7 +323,6 @@ entries as (
         -sign as sign,
         metadata,
         null as corrects_key,
-        content_hash,
         delivery_id,
         row_number
     from corrected_entries
@@ -212,22 +330,18 @@ entries as (
 )
 
 select
+    entries.occurred_at::timestamptz as occurred_at,
     entries.record_key::uuid as record_key,
+    entries.delivery_id::integer as delivery_id,
+    entries.row_number::integer as row_number,
+    parameters.build_number::integer as build_number,
+    entries.sign::smallint as sign,
     entries.is_reversal::boolean as is_reversal,
-    entries.source::text as source,
-    entries.record_id::text as record_id,
     entries.tenant_id::text as tenant_id,
     entries.dimension_id::text as dimension_id,
-    entries.occurred_at::timestamptz as occurred_at,
     entries.value::numeric(38, 9) as value,
-    entries.sign::smallint as sign,
-    entries.metadata::jsonb as metadata,
-    entries.corrects_key::uuid as corrects_key,
-    entries.content_hash::uuid as content_hash,
-    entries.delivery_id::bigint as delivery_id,
-    entries.row_number::bigint as row_number,
-    parameters.build_number::bigint as build_number
+    entries.record_id::text as record_id,
+    entries.metadata::json as metadata,
+    entries.corrects_key::uuid as corrects_key
 from entries
 cross join parameters
--- Random keys land where their neighbours lie: the index stays in memory page by page.
-order by entries.record_key, entries.is_reversal

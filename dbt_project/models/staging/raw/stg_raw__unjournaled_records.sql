@@ -3,25 +3,27 @@ with
 records as (
 
     select
+        landed_on,
         delivery_id,
         row_number,
         record_key,
-        source,
         record_id,
         occurred_at,
         tenant_id,
         dimension_id,
         value,
         metadata,
-        corrects_key,
-        content_hash
+        corrects
     from {{ source('raw', 'usage_records') }}
 
 ),
 
 claimed_deliveries as (
 
-    select delivery_id
+    select
+        delivery_id,
+        source,
+        landed_on
     from {{ source('ops', 'claimed_deliveries') }}
 
 )
@@ -30,15 +32,25 @@ select
     records.delivery_id,
     records.row_number,
     records.record_key,
-    records.source,
     records.record_id,
     records.occurred_at,
     records.tenant_id,
     records.dimension_id,
     records.value,
     records.metadata,
-    records.corrects_key,
-    records.content_hash
+    case
+        when records.corrects is not null
+            then {{ record_key('claimed_deliveries.source', 'records.corrects') }}
+    end as corrects_key,
+    records.corrects is not null as is_correction
 from records
 inner join claimed_deliveries
-    on records.delivery_id = claimed_deliveries.delivery_id
+    on
+        records.delivery_id = claimed_deliveries.delivery_id
+        and records.landed_on = claimed_deliveries.landed_on
+-- Known before the first row is read: days and ranges without a claimed delivery are not opened.
+where
+    records.landed_on >= (select min(landed_on) from claimed_deliveries)
+    and records.landed_on <= (select max(landed_on) from claimed_deliveries)
+    and records.delivery_id >= (select min(delivery_id) from claimed_deliveries)
+    and records.delivery_id <= (select max(delivery_id) from claimed_deliveries)

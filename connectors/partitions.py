@@ -1,0 +1,50 @@
+"""Partitions of tables by UTC day: made ahead of the rows, dropped when these are not needed."""
+
+from datetime import date, timedelta
+
+from sqlalchemy import Connection, Table, text
+
+from connectors.schema import guard
+from connectors.warehouse import Warehouse
+
+# So that a pull shortly before midnight leaves the next one nothing to wait for.
+DAYS_AHEAD = 1
+
+
+def partition_name(table: Table, day: date) -> str:
+    """Return the name of a day's partition, with its schema."""
+    return f"{table.fullname}_{day:%Y%m%d}"
+
+
+def ensure_days(warehouse: Warehouse, table: Table, day: date) -> None:
+    """Make the partitions of a day and the next one where they are missing.
+
+    A partition is made beside its table and attached to it: that waits for no reader, and no
+    reader waits for it.
+    """
+    days = [day + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)]
+    with warehouse.begin() as connection:
+        if all(_exists(connection, partition_name(table, needed)) for needed in days):
+            return
+        connection.execute(
+            text("select pg_advisory_xact_lock(hashtext(:table))"), {"table": table.fullname}
+        )
+        for needed in days:
+            if not _exists(connection, partition_name(table, needed)):
+                _create(connection, table, needed)
+
+
+def _exists(connection: Connection, name: str) -> bool:
+    return (
+        connection.execute(text("select to_regclass(:name)"), {"name": name}).scalar() is not None
+    )
+
+
+def _create(connection: Connection, table: Table, day: date) -> None:
+    name = partition_name(table, day)
+    bounds = f"from ('{day}') to ('{day + timedelta(days=1)}')"
+    connection.execute(text(f"create table {name} (like {table.fullname} including all)"))
+    connection.execute(
+        text(f"alter table {table.fullname} attach partition {name} for values {bounds}")
+    )
+    guard(connection, name)

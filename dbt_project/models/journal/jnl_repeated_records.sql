@@ -1,0 +1,98 @@
+with
+
+parameters as (
+
+    select build_number
+    from {{ source('ops', 'parameters') }}
+
+),
+
+records as (
+
+    select
+        delivery_id,
+        row_number,
+        record_key,
+        occurred_at,
+        tenant_id,
+        dimension_id,
+        value,
+        metadata,
+        corrects_key
+    from {{ ref('stg_raw__unjournaled_records') }}
+
+),
+
+entries as (
+
+    select
+        delivery_id,
+        row_number,
+        build_number,
+        is_reversal
+    from {{ ref('jnl_usage_entries') }}
+
+),
+
+new_entries as (
+
+    select
+        entries.delivery_id,
+        entries.row_number
+    from entries
+    inner join parameters
+        on entries.build_number = parameters.build_number
+    where not entries.is_reversal
+
+),
+
+-- All but the few that remain have just become entries themselves.
+unjournaled as (
+
+    select records.*
+    from records
+    left join new_entries
+        on
+            records.delivery_id = new_entries.delivery_id
+            and records.row_number = new_entries.row_number
+    where new_entries.delivery_id is null
+
+),
+
+judged as (
+
+    select
+        unjournaled.delivery_id,
+        unjournaled.row_number,
+        unjournaled.record_key,
+        journaled.delivery_id as kept_delivery_id,
+        journaled.row_number as kept_row_number,
+        case
+            when journaled.record_key is null then 'conflicting_correction'
+            when {{ is_same_record('unjournaled', 'journaled') }} then 'duplicate'
+            else 'conflicting_id'
+        end as outcome
+    from unjournaled
+    {{
+        look_up(
+            ref('jnl_usage_entries'),
+            'journaled',
+            'kept.record_key = unjournaled.record_key and not kept.is_reversal'
+        )
+    }}
+
+)
+
+-- An entry that a build has journaled and died after is no repetition of itself.
+select
+    delivery_id::integer as delivery_id,
+    row_number::integer as row_number,
+    record_key::uuid as record_key,
+    outcome::text as outcome,
+    kept_delivery_id::integer as kept_delivery_id,
+    kept_row_number::integer as kept_row_number
+from judged
+where
+    kept_delivery_id is null
+    or kept_delivery_id <> delivery_id
+    or kept_row_number <> row_number
