@@ -26,10 +26,12 @@ docs: $(VENV)/installed
 	$(BIN)/meterhouse -w $(WORKSPACE) docs
 
 # The lock is complete, so nothing is resolved here: pip, asked to resolve with hashes, refuses extras.
+# Compiled to bytecode here, as pip does: where Python is told not to write bytecode, each command
+# would compile some 2,000 modules anew.
 $(VENV)/installed: requirements.lock pyproject.toml
 ifdef UV
 	uv venv --quiet --allow-existing --python 3.11 $(VENV)
-	uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.lock
 	uv pip install --quiet --python $(BIN)/python --no-deps -e .
 else
 	$(PYTHON) -m venv $(VENV)

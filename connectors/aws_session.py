@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ import boto3
 from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.loaders import Loader, create_loader
 from botocore.session import get_session
 
 from connectors.deliveries import SourceUnavailable
@@ -24,19 +26,29 @@ _CONFIG = Config(
 def aws_client(service: str, access: AwsAccess, source: str) -> Any:
     """Return a client of one AWS service; a role's credentials renew themselves."""
     try:
-        session: Any = boto3.Session(region_name=access.region)
+        session = _session(access)
         if access.role_arn:
             # botocore offers no public way to hand over credentials that renew themselves.
-            core = get_session()
-            core._credentials = DeferredRefreshableCredentials(  # type: ignore[attr-defined]
+            session._session._credentials = DeferredRefreshableCredentials(
                 refresh_using=_role_credentials(access, source), method="sts-assume-role"
             )
-            session = boto3.Session(botocore_session=core, region_name=access.region)
         return session.client(service, endpoint_url=access.endpoint_url, config=_CONFIG)
     except (BotoCoreError, ValueError) as error:
         raise SourceUnavailable(
             source, f"AWS: {explain(error)}", "Check region, endpoint_url and the AWS profile"
         ) from error
+
+
+def _session(access: AwsAccess) -> Any:
+    core = get_session()
+    core.register_component("data_loader", _descriptions(core.get_config_variable("data_path")))
+    return boto3.Session(botocore_session=core, region_name=access.region)
+
+
+@cache
+def _descriptions(path: str | None) -> Loader:
+    """Return what reads the descriptions of AWS's services: slowly, so once for all sessions."""
+    return create_loader(path)
 
 
 def _role_credentials(access: AwsAccess, source: str) -> Callable[[], dict[str, str]]:
@@ -64,7 +76,7 @@ def sts_client(access: AwsAccess) -> Any:
     """
     host = urlsplit(access.endpoint_url or "").hostname or ""
     own_address = None if host.endswith("amazonaws.com") else access.endpoint_url
-    session = boto3.Session(region_name=access.region)
+    session = _session(access)
     # A role is the same in every region; a bill's source needs to name none.
     region = session.region_name or "us-east-1"
     return session.client("sts", region_name=region, endpoint_url=own_address, config=_CONFIG)

@@ -13,20 +13,18 @@ from assets.delivery.assets import posted_invoices, synced_payments
 from assets.ingestion.raw_tables import raw_tables
 from assets.ingestion.sources import source_assets
 from assets.invoicing.assets import approved_invoices, closed_invoices
-from assets.partitions import Clock, billing_months, usage_days
+from assets.partitions import billing_months, usage_days
 from assets.table_specs import external_spec
 from assets.transform.dbt import DbtBuilds, dbt_models
 from assets.transform.parameters import parameters
 from connectors.dbt import TARGET_DIRECTORY
 from connectors.stripe_invoices import StripeInvoices
-from connectors.warehouse import Warehouse
 from models.workspace import SETTINGS_FILE, Workspace, load_workspace
 from orchestration.jobs import jobs
+from orchestration.pulling import fixed_instant, pulling_resources
 from orchestration.schedules import schedules
 from orchestration.sensors import sensors
 
-# The instant that a workspace stands still at, as the demo does; elsewhere it is always now.
-AS_OF_VARIABLE = "METERHOUSE_AS_OF"
 WORKSPACE_VARIABLE = "METERHOUSE_WORKSPACE"
 DEFAULT_WORKSPACE = "workspace"
 # As of the start of a build: what is written later in the story is read here without a circle.
@@ -75,9 +73,8 @@ def default_resources(workspace: Workspace | None) -> dict[str, Any]:
     """Return the resources of a workspace; secrets stay out of what the UI shows."""
     target = TARGET_DIRECTORY if workspace is None else workspace.state_directory / "dbt"
     return {
-        "warehouse": Warehouse(url=dg.EnvVar("METERHOUSE_WAREHOUSE_URL")),
+        **pulling_resources(),
         "dbt": DbtBuilds(target_directory=str(target)),
-        "clock": Clock(fixed=os.environ.get(AS_OF_VARIABLE)),
         "stripe": dg.ResourceDefinition(lambda _: stripe_account(workspace)),
     }
 
@@ -94,12 +91,6 @@ def stripe_account(workspace: Workspace | None) -> StripeInvoices:
         collection=workspace.settings.billing.collection,
         days_until_due=workspace.settings.billing.days_until_due,
     )
-
-
-def fixed_instant() -> datetime | None:
-    """Return the instant that the environment has the workspace stand still at."""
-    given = os.environ.get(AS_OF_VARIABLE)
-    return datetime.fromisoformat(given).astimezone(UTC) if given else None
 
 
 def configured_workspace() -> Workspace | None:

@@ -38,13 +38,10 @@ def jobs(
     drafts that a close freezes are never of two minds.
     """
     build = dg.AssetSelection.assets(*begun, models)
-    sources = () if workspace is None else workspace.settings.sources
-    usage = [source_key(source.name) for source in sources if source.measures == "usage"]
-    cost = [source_key(source.name) for source in sources if source.measures == "cost"]
-    defined = [
+    return [
         dg.define_asset_job(
             RUN,
-            selection=pulled([*usage, *cost], build),
+            selection=pulled(sources_of(workspace), build),
             description="The main job: pull every source, journal, rate, draft, allocate.",
         ),
         dg.define_asset_job(
@@ -52,19 +49,7 @@ def jobs(
             selection=build,
             description="Journal, rate, draft and allocate what has landed, without pulling.",
         ),
-        *(
-            dg.define_asset_job(
-                name,
-                selection=dg.AssetSelection.assets(*keys),
-                description=f"Pull the {what}; a build follows where that brought something.",
-            )
-            for name, keys, what in (
-                (PULL, [*usage, *cost], "sources"),
-                (USAGE, usage, "usage sources"),
-                (COST, cost, "cost sources"),
-            )
-            if keys
-        ),
+        *pull_jobs(workspace),
         dg.define_asset_job(
             CLOSE,
             selection=dg.AssetSelection.assets(INVOICES, INVOICE_LINES),
@@ -86,6 +71,24 @@ def jobs(
             description="Bring the state of posted invoices up to date with Stripe.",
         ),
     ]
+
+
+def pull_jobs(workspace: Workspace | None) -> list[Any]:
+    """Return the jobs that only pull; what a workspace has no source of has no job."""
+    usage, cost = sources_of(workspace, "usage"), sources_of(workspace, "cost")
+    defined = [
+        dg.define_asset_job(
+            name,
+            selection=dg.AssetSelection.assets(*keys),
+            description=f"Pull the {what}; a build follows where that brought something.",
+        )
+        for name, keys, what in (
+            (PULL, [*usage, *cost], "sources"),
+            (USAGE, usage, "usage sources"),
+            (COST, cost, "cost sources"),
+        )
+        if keys
+    ]
     if usage:
         defined.append(
             dg.define_asset_job(
@@ -95,6 +98,14 @@ def jobs(
             )
         )
     return defined
+
+
+def sources_of(workspace: Workspace | None, *measures: str) -> list[dg.AssetKey]:
+    """Return the sources of a workspace, or those that measure one thing."""
+    sources = () if workspace is None else workspace.settings.sources
+    return [
+        source_key(source.name) for source in sources if not measures or source.measures in measures
+    ]
 
 
 def pulled(keys: Sequence[dg.AssetKey], build: dg.AssetSelection) -> dg.AssetSelection:

@@ -1,7 +1,7 @@
 """Running a job in this process on the workspace's Dagster instance, as the UI would show it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +12,9 @@ import dagster as dg
 from dagster import DagsterInstance
 
 from models.workspace import Workspace
-from orchestration.definitions import build_definitions
 from orchestration.failures import MEANT_FOR_USERS
+from orchestration.jobs import PULL
+from orchestration.pulling import pulling_definitions
 
 LOCATION = "meterhouse"
 # With this tag the UI lists the run under its job.
@@ -25,6 +26,9 @@ WRAPPERS = frozenset({"DagsterExecutionStepExecutionError", "DagsterExecutionHan
 
 class Listener(Protocol):
     """What is told of a run while it goes on."""
+
+    def waiting(self, message: str) -> AbstractContextManager[None]:
+        """Show that something takes a moment."""
 
     def begin(self, job: dg.JobDefinition) -> None:
         """Take note of the steps to come."""
@@ -83,7 +87,16 @@ class JobRunner:
     @cached_property
     def definitions(self) -> dg.Definitions:
         """The code location of the workspace, assembled once."""
+        # Imported here: a pull needs no model, and dbt takes seconds to import.
+        from orchestration.definitions import build_definitions
+
         return build_definitions(self._workspace)
+
+    def job(self, name: str) -> dg.JobDefinition:
+        """Return a job; the one that only pulls comes without the models around it."""
+        with self._listener.waiting("Loading the pipeline") if self._listener else nullcontext():
+            whole = pulling_definitions(self._workspace) if name == PULL else self.definitions
+            return whole.resolve_job_def(name)
 
     def run(
         self,
@@ -97,7 +110,7 @@ class JobRunner:
 
         The run is recorded on the workspace's instance, like one that the UI has started.
         """
-        job = self.definitions.resolve_job_def(job_name)
+        job = self.job(job_name)
         run_id = str(uuid4())
         with open_instance() as instance, self._told_of(instance, job, run_id):
             result = job.execute_in_process(

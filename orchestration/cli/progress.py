@@ -1,5 +1,6 @@
 """The progress of a Dagster run: bars where somebody watches, lines elsewhere."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import dagster as dg
@@ -7,7 +8,6 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from assets.checks.everything import all_checks
 from orchestration.cli.printing import Printer
 
 # Steps as a person calls them; others by their own name.
@@ -43,6 +43,10 @@ class RunProgress:
         self._progress: Progress | None = None
         self._totals: dict[str, int] = {}
         self._steps: dict[str, Step] = {}
+
+    def waiting(self, message: str) -> AbstractContextManager[None]:
+        """Show that something takes a moment."""
+        return self._printer.waiting(message)
 
     def begin(self, job: dg.JobDefinition) -> None:
         """Take note of the steps to come."""
@@ -118,10 +122,13 @@ def one_line(*, width: int | None = None, ratio: int | None = None) -> Column:
 
 def step_name(key: str) -> str:
     """Return what a person calls a step."""
+    if key.startswith("sources__"):
+        return f"Pulling {key.removeprefix('sources__')}"
+    # Not before there is a check: a pull has none, and need not wait for their imports.
+    from assets.checks.everything import all_checks
+
     for check in all_checks():
         if check.node_def.name == key and key not in NAMES:
             names = " and ".join(spec.name for spec in check.check_specs)
             return f"Checking that {names.replace('_', ' ')}"
-    if key.startswith("sources__"):
-        return f"Pulling {key.removeprefix('sources__')}"
     return NAMES.get(key, key.replace("__", ": ").replace("_", " "))

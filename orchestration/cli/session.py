@@ -68,10 +68,7 @@ class Session:
         with self.printer.waiting("Loading the pipeline"):
             from orchestration.cli.progress import RunProgress
             from orchestration.running import JobRunner
-
-            runner = JobRunner(self.workspace, RunProgress(self.printer))
-            _ = runner.definitions
-        yield runner
+        yield JobRunner(self.workspace, RunProgress(self.printer))
 
 
 def session_of(context: typer.Context) -> Session:

@@ -1,0 +1,40 @@
+"""A run without news ends in seconds: most of its time would be imports of what it does not use."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+SETTINGS = """
+warehouse: {url: embedded}
+sources:
+  - {name: gateway, type: s3, bucket: usage, prefix: a/, region: us-east-1}
+  - {name: logs, type: file, path: "logs/*.jsonl"}
+  - {name: app, type: postgres, url: "postgresql://u:p@h/d", table: t, cursor: c, key: k}
+  - {name: product, type: mixpanel, project_id: "1", username: u, secret: s, events: {E: {dimension_id: e}}}
+  - {name: aws, type: aws_cost_explorer}
+  - {name: gpu, type: focus, path: "bills"}
+stripe: {api_key: sk_test_x}
+"""
+PULL = """
+import sys
+from pathlib import Path
+import orchestration.cli.main, orchestration.cli.progress
+from models.workspace import load_workspace
+from orchestration.running import JobRunner
+
+JobRunner(load_workspace(Path(sys.argv[1]))).job("pull")
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+SLOW = {"dbt", "dagster_dbt", "stripe", "great_expectations", "pandas"}
+
+
+def test_a_pull_imports_no_package_that_it_does_not_use(tmp_path: Path) -> None:
+    (tmp_path / "meterhouse.yml").write_text(SETTINGS)
+    # In a process of its own: this one has imported everything already.
+    answer = subprocess.run(
+        [sys.executable, "-c", PULL, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    imported = set(answer.stdout.split())
+    assert "dagster" in imported
+    assert not imported & SLOW
