@@ -87,6 +87,5 @@ rollups = Table(
     words("rollup", key=True),
     Column("build_number", BigInteger, nullable=False),
     words("definition"),
-    Column("repaired_count", BigInteger, nullable=False),
     comment="One row per usage rollup: the last build whose journal entries it holds.",
 )

@@ -53,7 +53,7 @@
     test `this` is given as rows: a text in place of a relation.
 -#}
 {% macro is_first_run() -%}
-    {{ return(execute and this is not string and load_cached_relation(this) is none) }}
+    {{ return(execute and this is not none and this is not string and load_cached_relation(this) is none) }}
 {%- endmacro %}
 
 

@@ -1,7 +1,18 @@
 {#-
-    The value of the row that comes last in the given order, within a group. The order must end in
-    a unique column, else the answer would depend on how the rows happen to lie.
+    The value that comes last by instant, within a group; at the same instant the one with the highest
+    key. As the maximum of a text that sorts like them it is found without sorting the group: the
+    instant's bytes (those before 2000 are negative, hence the sign in front), then the key.
 -#}
-{% macro latest_by(value, order_by, condition) -%}
-    (array_agg({{ value }} order by {{ order_by }}) filter (where {{ condition }}))[1]
+{% macro latest_by(value, instant, condition, key="''") -%}
+    substr(
+        max(
+            (
+                case when {{ instant }} < '2000-01-01 00:00:00+00'::timestamptz then '0' else '1' end
+                || encode(timestamptz_send({{ instant }}), 'hex')
+                || rpad({{ key }}::text, 36)
+                || {{ value }}::text
+            ) collate "C"
+        ) filter (where {{ condition }}),
+        54
+    )::numeric(38, 9)
 {%- endmacro %}

@@ -1,4 +1,4 @@
 {#- The instant at which the UTC hour of an instant begins. -#}
 {% macro utc_hour(instant) -%}
-    (date_trunc('hour', {{ instant }} at time zone 'UTC') at time zone 'UTC')
+    date_bin('1 hour', {{ instant }}, '2000-01-01 00:00:00+00'::timestamptz)
 {%- endmacro %}

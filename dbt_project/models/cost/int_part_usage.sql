@@ -42,7 +42,7 @@ part_quantities as (
         sum(pieces.record_count) as record_count,
         max(pieces.quantity_max) as quantity_max,
         {{ latest_by(
-            'pieces.quantity_last', 'pieces.usage_hour desc', 'pieces.quantity_last is not null'
+            'pieces.quantity_last', 'pieces.usage_hour', 'pieces.quantity_last is not null'
         ) }} as quantity_last
     from pieces
     inner join dimensions

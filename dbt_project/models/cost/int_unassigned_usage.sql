@@ -42,7 +42,7 @@ months as (
         sum(quantity_sum) as quantity_sum,
         sum(record_count) as record_count,
         max(quantity_max) as quantity_max,
-        {{ latest_by('quantity_last', 'usage_hour desc', 'quantity_last is not null') }}
+        {{ latest_by('quantity_last', 'usage_hour', 'quantity_last is not null') }}
             as quantity_last
     from pieces
     group by tenant_id, dimension_id, reason, customer_id, usage_month

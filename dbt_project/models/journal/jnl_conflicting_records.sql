@@ -1,4 +1,10 @@
-{{ config(materialized='append_only', unique_keys=[{'columns': ['delivery_id', 'row_number']}]) }}
+{{
+    config(
+        materialized='append_only',
+        pre_hook='{{ hash_joins() }}',
+        unique_keys=[{'columns': ['delivery_id', 'row_number']}],
+    )
+}}
 
 with
 

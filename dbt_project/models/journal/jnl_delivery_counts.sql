@@ -1,4 +1,10 @@
-{{ config(materialized='append_only', schema='ops', alias='journaled_deliveries') }}
+{{
+    config(
+        materialized='append_only',
+        pre_hook='{{ hash_joins() }}',
+        schema='ops', alias='journaled_deliveries',
+    )
+}}
 
 with
 

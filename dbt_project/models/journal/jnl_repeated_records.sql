@@ -1,3 +1,5 @@
+{{ config(pre_hook='{{ hash_joins() }}') }}
+
 with
 
 parameters as (
@@ -23,26 +25,15 @@ records as (
 
 ),
 
-entries as (
-
-    select
-        delivery_id,
-        row_number,
-        build_number,
-        is_reversal
-    from {{ ref('jnl_usage_entries') }}
-
-),
-
 new_entries as (
 
     select
-        entries.delivery_id,
-        entries.row_number
-    from entries
-    inner join parameters
-        on entries.build_number = parameters.build_number
-    where not entries.is_reversal
+        delivery_id,
+        row_number
+    from {{ ref('jnl_usage_entries') }}
+    where
+        not is_reversal
+        and build_number = (select parameters.build_number from parameters)
 
 ),
 

@@ -1,7 +1,7 @@
 {{
     config(
         materialized='append_only',
-        pre_hook='{{ claim_deliveries() }}',
+        pre_hook=['{{ claim_deliveries() }}', '{{ hash_joins() }}'],
         partition_by_hash={'column': 'record_key', 'count': 16},
         unique_keys=[
             {'columns': ['record_key'], 'where': 'not is_reversal'},

@@ -67,7 +67,7 @@ tenant_quantities as (
         sum(quantity_sum) as quantity_sum,
         sum(record_count) as record_count,
         max(quantity_max) as quantity_max,
-        {{ latest_by('quantity_last', 'last_recorded_at desc', 'last_recorded_at is not null') }}
+        {{ latest_by('quantity_last', 'last_recorded_at', 'last_recorded_at is not null') }}
             as quantity_last
     from pieces
     group by invoice_id, charge_id, part_number, tenant_id

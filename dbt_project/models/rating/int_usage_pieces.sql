@@ -213,7 +213,7 @@ split_instants as (
         sum(sign) as record_count,
         min(value) filter (where is_standing) as quantity_min,
         max(value) filter (where is_standing) as quantity_max,
-        {{ latest_by('value', 'record_key desc', 'is_standing') }} as quantity_last,
+        {{ latest_by('value', 'occurred_at', 'is_standing', key='record_key') }} as quantity_last,
         max(occurred_at) filter (where is_standing) as last_recorded_at
     from standing_entries
     group by tenant_id, dimension_id, usage_hour, occurred_at
@@ -297,7 +297,7 @@ pieces as (
         sum(record_count) as record_count,
         min(quantity_min) as quantity_min,
         max(quantity_max) as quantity_max,
-        {{ latest_by('quantity_last', 'last_recorded_at desc', 'last_recorded_at is not null') }}
+        {{ latest_by('quantity_last', 'last_recorded_at', 'last_recorded_at is not null') }}
             as quantity_last,
         max(last_recorded_at) as last_recorded_at
     from explained

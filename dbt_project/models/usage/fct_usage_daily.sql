@@ -1,19 +1,52 @@
+{{
+    config(
+        materialized='rollup',
+        cell=['tenant_id', 'dimension_id', 'usage_date'],
+        pre_hook='{{ index_joins() }}',
+    )
+}}
+
+{%- set rolled_up_build = rolled_up_build() %}
+
 with
+
+{% if rolled_up_build is not none %}
+touched_days as (
+
+    select distinct
+        tenant_id,
+        dimension_id,
+        (occurred_at at time zone 'UTC')::date as usage_date
+    from {{ ref('jnl_usage_entries') }}
+    where build_number > {{ rolled_up_build }}
+
+),
+{% endif %}
 
 hourly as (
 
     select
-        tenant_id,
-        dimension_id,
-        (usage_hour at time zone 'UTC')::date as usage_date,
-        usage_hour,
-        quantity_sum,
-        record_count,
-        quantity_min,
-        quantity_max,
-        quantity_last,
-        last_recorded_at
-    from {{ ref('fct_usage_hourly') }}
+        cells.tenant_id,
+        cells.dimension_id,
+        (cells.usage_hour at time zone 'UTC')::date as usage_date,
+        cells.quantity_sum,
+        cells.record_count,
+        cells.quantity_min,
+        cells.quantity_max,
+        cells.quantity_last,
+        cells.last_recorded_at
+    {% if rolled_up_build is not none %}
+    from touched_days
+    inner join {{ ref('fct_usage_hourly') }} as cells
+        on
+            touched_days.tenant_id = cells.tenant_id
+            and touched_days.dimension_id = cells.dimension_id
+            and cells.usage_hour >= touched_days.usage_date::timestamp at time zone 'UTC'
+            and cells.usage_hour
+            < (touched_days.usage_date + 1)::timestamp at time zone 'UTC'
+    {% else %}
+    from {{ ref('fct_usage_hourly') }} as cells
+    {% endif %}
 
 ),
 
@@ -27,7 +60,7 @@ daily as (
         sum(record_count) as record_count,
         min(quantity_min) as quantity_min,
         max(quantity_max) as quantity_max,
-        {{ latest_by('quantity_last', 'usage_hour desc', 'last_recorded_at is not null') }}
+        {{ latest_by('quantity_last', 'last_recorded_at', 'last_recorded_at is not null') }}
             as quantity_last,
         max(last_recorded_at) as last_recorded_at
     from hourly

@@ -1,3 +1,14 @@
+{{
+    config(
+        materialized='rollup',
+        cell=['tenant_id', 'dimension_id', 'usage_hour'],
+        indexes=[{'columns': ['usage_hour']}],
+        pre_hook='{{ hash_joins() }}',
+    )
+}}
+
+{%- set rolled_up_build = rolled_up_build() %}
+
 with
 
 parameters as (
@@ -6,6 +17,29 @@ parameters as (
     from {{ source('ops', 'parameters') }}
 
 ),
+
+{% if rolled_up_build is not none %}
+touched_hours as (
+
+    select distinct
+        tenant_id,
+        dimension_id,
+        {{ utc_hour('occurred_at') }} as usage_hour
+    from {{ ref('jnl_usage_entries') }}
+    where build_number > {{ rolled_up_build }}
+
+),
+
+-- Known before the journal is read, which then opens these days only.
+bounds as (
+
+    select
+        min(usage_hour) as first_hour,
+        max(usage_hour) as last_hour
+    from touched_hours
+
+),
+{% endif %}
 
 entries as (
 
@@ -17,24 +51,24 @@ entries as (
         occurred_at,
         value,
         sign,
-        build_number
+        {{ utc_hour('occurred_at') }} as usage_hour
     from {{ ref('jnl_usage_entries') }}
+    where
+        build_number <= (select parameters.journal_watermark from parameters)
+        {% if rolled_up_build is not none %}
+        and occurred_at >= (select bounds.first_hour from bounds)
+        and occurred_at < (select bounds.last_hour + interval '1 hour' from bounds)
+        {% endif %}
 
 ),
 
-counted_entries as (
+reversals as (
 
-    select
-        entries.record_key,
-        entries.is_reversal,
-        entries.tenant_id,
-        entries.dimension_id,
-        entries.occurred_at,
-        entries.value,
-        entries.sign
-    from entries
-    inner join parameters
-        on entries.build_number <= parameters.journal_watermark
+    select record_key
+    from {{ ref('jnl_usage_entries') }}
+    where
+        is_reversal
+        and build_number <= (select parameters.journal_watermark from parameters)
 
 ),
 
@@ -43,19 +77,24 @@ counted_entries as (
 standing_entries as (
 
     select
-        counted_entries.record_key,
-        counted_entries.tenant_id,
-        counted_entries.dimension_id,
-        counted_entries.occurred_at,
-        counted_entries.value,
-        counted_entries.sign,
-        {{ utc_hour('counted_entries.occurred_at') }} as usage_hour,
-        counted_entries.sign = 1 and reversals.record_key is null as is_standing
-    from counted_entries
-    left join counted_entries as reversals
+        entries.record_key,
+        entries.tenant_id,
+        entries.dimension_id,
+        entries.occurred_at,
+        entries.value,
+        entries.sign,
+        entries.usage_hour,
+        entries.sign = 1 and reversals.record_key is null as is_standing
+    from entries
+    {% if rolled_up_build is not none %}
+    inner join touched_hours
         on
-            counted_entries.record_key = reversals.record_key
-            and reversals.is_reversal
+            entries.tenant_id = touched_hours.tenant_id
+            and entries.dimension_id = touched_hours.dimension_id
+            and entries.usage_hour = touched_hours.usage_hour
+    {% endif %}
+    left join reversals
+        on entries.record_key = reversals.record_key
 
 ),
 
@@ -69,8 +108,7 @@ hourly as (
         sum(sign) as record_count,
         min(value) filter (where is_standing) as quantity_min,
         max(value) filter (where is_standing) as quantity_max,
-        {{ latest_by('value', 'occurred_at desc, record_key desc', 'is_standing') }}
-            as quantity_last,
+        {{ latest_by('value', 'occurred_at', 'is_standing', key='record_key') }} as quantity_last,
         max(occurred_at) filter (where is_standing) as last_recorded_at
     from standing_entries
     group by tenant_id, dimension_id, usage_hour

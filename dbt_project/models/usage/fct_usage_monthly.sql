@@ -1,19 +1,51 @@
+{{
+    config(
+        materialized='rollup',
+        cell=['tenant_id', 'dimension_id', 'usage_month'],
+        pre_hook='{{ index_joins() }}',
+    )
+}}
+
+{%- set rolled_up_build = rolled_up_build() %}
+
 with
+
+{% if rolled_up_build is not none %}
+touched_months as (
+
+    select distinct
+        tenant_id,
+        dimension_id,
+        date_trunc('month', occurred_at at time zone 'UTC')::date as usage_month
+    from {{ ref('jnl_usage_entries') }}
+    where build_number > {{ rolled_up_build }}
+
+),
+{% endif %}
 
 daily as (
 
     select
-        tenant_id,
-        dimension_id,
-        date_trunc('month', usage_date::timestamp)::date as usage_month,
-        usage_date,
-        quantity_sum,
-        record_count,
-        quantity_min,
-        quantity_max,
-        quantity_last,
-        last_recorded_at
-    from {{ ref('fct_usage_daily') }}
+        cells.tenant_id,
+        cells.dimension_id,
+        date_trunc('month', cells.usage_date::timestamp)::date as usage_month,
+        cells.quantity_sum,
+        cells.record_count,
+        cells.quantity_min,
+        cells.quantity_max,
+        cells.quantity_last,
+        cells.last_recorded_at
+    {% if rolled_up_build is not none %}
+    from touched_months
+    inner join {{ ref('fct_usage_daily') }} as cells
+        on
+            touched_months.tenant_id = cells.tenant_id
+            and touched_months.dimension_id = cells.dimension_id
+            and cells.usage_date >= touched_months.usage_month
+            and cells.usage_date < touched_months.usage_month + interval '1 month'
+    {% else %}
+    from {{ ref('fct_usage_daily') }} as cells
+    {% endif %}
 
 ),
 
@@ -27,7 +59,7 @@ monthly as (
         sum(record_count) as record_count,
         min(quantity_min) as quantity_min,
         max(quantity_max) as quantity_max,
-        {{ latest_by('quantity_last', 'usage_date desc', 'last_recorded_at is not null') }}
+        {{ latest_by('quantity_last', 'last_recorded_at', 'last_recorded_at is not null') }}
             as quantity_last,
         max(last_recorded_at) as last_recorded_at
     from daily
