@@ -1,0 +1,79 @@
+"""``python -m benchmarks``: measure everything side by side, and write ``RESULTS.md``."""
+
+import argparse
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import machine
+from benchmarks.bench import Bench, Sizes
+from benchmarks.measuring import StepFailed
+from benchmarks.parts import database, journal, landing, shapes, whole
+from benchmarks.progress import say
+from benchmarks.report import Section, page
+from benchmarks.server import Server
+
+PARTS: dict[str, Callable[[Bench], Section]] = {
+    "landing": landing.run,
+    "database": database.run,
+    "journal": journal.run,
+    "whole": whole.run,
+    "shapes": shapes.run,
+}
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+def main() -> int:
+    """Run what the command line asks for; 1 if a part could not be measured at all."""
+    arguments = _arguments()
+    directory = arguments.directory.resolve()
+    directory.mkdir(parents=True, exist_ok=True)
+    server = Server(directory / "server")
+    sizes = Sizes(arguments.rows, arguments.landing_rows, arguments.runs, arguments.heavy_runs)
+    bench = Bench(sizes, directory, server)
+    described = machine.describe(server.described())
+    sections: list[Section] = []
+    try:
+        for name in arguments.only or PARTS:
+            sections.append(_measured(name, bench))
+            # After every part, so that what has been measured is not lost with what comes.
+            text = page(described, shlex.join(sys.argv[1:]), sections)
+            arguments.output.write_text(text)
+    finally:
+        server.stop()
+    say(f"wrote {arguments.output}")
+    return int(any(section.has_failed for section in sections))
+
+
+def _measured(name: str, bench: Bench) -> Section:
+    say(f"--- {name}")
+    try:
+        return PARTS[name](bench)
+    except StepFailed as error:
+        say(f"{name} failed: {error}")
+        return Section(name.capitalize(), f"Could not be measured: {error}", has_failed=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rows", type=int, default=10_000_000, help="records of the journal")
+    parser.add_argument(
+        "--landing-rows", type=int, default=1_000_000, help="records of landing and shapes"
+    )
+    parser.add_argument("--runs", type=int, default=3, help="runs of every way")
+    parser.add_argument("--heavy-runs", type=int, default=1, help="runs of what takes minutes")
+    parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=" ".join(PARTS))
+    parser.add_argument("--output", type=Path, default=RESULTS, help="the report")
+    parser.add_argument(
+        "--directory",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "meterhouse-benchmarks",
+        help="where data and the server lie; some 15 GB at the default sizes",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

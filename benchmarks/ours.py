@@ -1,0 +1,131 @@
+"""Our side, through the product's own functions; every verb runs in a process of its own.
+
+``python -m benchmarks.ours VERB ARGUMENTS``. The database is found as the product finds it, by the
+variables of its environment.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from assets.catalog.publishing import publish
+from assets.ingestion.pulling import PullReport, pull
+from assets.transform.builds import begin_build, build_inputs, finish_build
+from benchmarks.measuring import answer
+from connectors.dbt import prepare_manifest, run_project
+from connectors.warehouse import Warehouse
+from models.catalog import load_catalog
+from models.settings import AnySource, FileSource, PostgresSource
+
+# After every day that the generator knows.
+AS_OF = datetime(2026, 11, 2, tzinfo=UTC)
+JOURNAL = ("+jnl_delivery_counts",)
+ROLLUPS = ("fct_usage_hourly", "fct_usage_daily", "fct_usage_monthly")
+
+
+def land_files(pattern: str) -> dict[str, Any]:
+    """Land the files that a pattern names."""
+    return _landed(FileSource(name="bench", type="file", path=pattern))
+
+
+def land_table(url: str, table: str) -> dict[str, Any]:
+    """Land a table of another database."""
+    source = PostgresSource.model_validate(
+        {
+            "name": "bench",
+            "type": "postgres",
+            "url": url,
+            "table": table,
+            "cursor": "updated_at",
+            "key": "id",
+            "fields": {"timestamp": "occurred_at"},
+        }
+    )
+    return _landed(source)
+
+
+def batches(files: Sequence[str], catalog: str, target: str) -> dict[str, Any]:
+    """Land, journal and roll up batch after batch, and return the seconds of each."""
+    warehouse = _warehouse()
+    version = _published(warehouse, Path(catalog))
+    prepare_manifest()
+    days = [_one_batch(warehouse, version, file, Path(target)) for file in files]
+    return {"seconds": sum(day["journal"] for day in days), "batches": days}
+
+
+def rebuild_rollups(target: str, times: int) -> dict[str, Any]:
+    """Make the rollups anew from the whole journal, some times, and return the seconds of each."""
+    warehouse = _warehouse()
+    prepare_manifest()
+    seconds = []
+    for _ in range(times):
+        with _build(warehouse, "none"):
+            seconds.append(_ran(["--full-refresh", "--select", *ROLLUPS], Path(target)))
+    return {"seconds": median(seconds), "runs": seconds}
+
+
+def _one_batch(warehouse: Warehouse, version: str, file: str, target: Path) -> Mapping[str, Any]:
+    landed = _pulled(warehouse, FileSource(name="bench", type="file", path=file))
+    with _build(warehouse, version):
+        journal = _ran(["--select", *JOURNAL], target)
+        rollups = _ran(["--select", *ROLLUPS], target)
+    return {
+        "rows": landed["rows"],
+        "land": landed["seconds"],
+        "journal": journal,
+        "rollups": rollups,
+    }
+
+
+def _warehouse() -> Warehouse:
+    return Warehouse(url=os.environ["METERHOUSE_WAREHOUSE_URL"])
+
+
+def _published(warehouse: Warehouse, directory: Path) -> str:
+    catalog = load_catalog(directory)
+    with warehouse.begin() as connection:
+        publish(connection, catalog)
+    return catalog.version
+
+
+def _landed(source: AnySource) -> dict[str, Any]:
+    return _pulled(_warehouse(), source)
+
+
+def _pulled(warehouse: Warehouse, source: AnySource) -> dict[str, Any]:
+    began = time.perf_counter()
+    report: PullReport = pull(source, warehouse, AS_OF)
+    return {
+        "seconds": time.perf_counter() - began,
+        "rows": report.landed_count,
+        "quarantined": report.quarantined_count,
+    }
+
+
+@contextmanager
+def _build(warehouse: Warehouse, version: str) -> Iterator[None]:
+    """Number a build, as the product does around its models."""
+    with warehouse.begin() as connection:
+        inputs = build_inputs(connection, version, AS_OF, "adjust", "benchmark")
+        number = begin_build(connection, inputs, datetime.now(UTC))
+    yield
+    with warehouse.begin() as connection:
+        finish_build(connection, number, datetime.now(UTC))
+
+
+def _ran(options: Sequence[str], target: Path) -> float:
+    """Run models and return the seconds it took."""
+    began = time.perf_counter()
+    for result in run_project(["run", *options], target):
+        if not result.is_successful:
+            raise RuntimeError(f"{result.unique_id}: {result.message}")
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    answer((land_files, land_table, batches, rebuild_rollups))

@@ -1,0 +1,107 @@
+"""Postgres to Postgres: us, a pipe of two COPYs, dlt and sling."""
+
+import os
+import subprocess
+from functools import partial
+
+from benchmarks.bench import Bench
+from benchmarks.generator import TABLE, Dataset, Shape
+from benchmarks.measuring import Measured, Series, StepFailed, Way, run_step, side_by_side, timed
+from benchmarks.parts.landing import in_database
+from benchmarks.progress import say
+from benchmarks.report import Section, Verdict, ratio, table_of
+from benchmarks.server import Server
+
+SOURCE_TABLE = "public.usage_events"
+COLUMNS = "id, occurred_at, tenant_id, dimension_id, value, metadata, updated_at"
+
+
+def run(bench: Bench) -> Section:
+    """Measure goal 1, as far as a database is the source."""
+    dataset = bench.dataset(Shape(bench.sizes.landing_rows, batches=4))
+    rows = dataset.truth().delivered
+    with bench.server.database() as source:
+        _fill(bench.server, source, dataset)
+        series = side_by_side(_ways(bench.server, source, rows), bench.sizes.runs, say)
+    return _section(rows, series)
+
+
+def _fill(server: Server, source: str, dataset: Dataset) -> None:
+    """Make the product's own table, with the index on its cursor that any pull needs."""
+    server.execute(source, TABLE.format(name=SOURCE_TABLE))
+    server.execute(source, f'alter table {SOURCE_TABLE} owner to "{server.address(source).user}"')
+    server.load_csv(source, SOURCE_TABLE, dataset.table_rows())
+    server.execute(source, f"create index on {SOURCE_TABLE} (updated_at)")
+    server.execute(source, f"vacuum analyze {SOURCE_TABLE}")
+
+
+def _ways(server: Server, source: str, rows: int) -> list[Way]:
+    address = server.url(source, driver="postgresql")
+
+    sling = {"stream": SOURCE_TABLE, "source": address}
+
+    def dlt(backend: str) -> Way:
+        # The one backend goes through SQLAlchemy and needs its driver named, the other must not.
+        driver = "postgresql+psycopg2" if backend == "pyarrow" else "postgresql"
+        arguments = {"source": server.url(source, driver=driver), "backend": backend}
+        table = {"table": SOURCE_TABLE.partition(".")[2], **arguments}
+        load = partial(in_database, server, "dlt_table", table)
+        return Way(f"dlt, {backend}", rows, load)
+
+    return [
+        Way("COPY pipe, text", rows, partial(_pipe, server, source, "text"), "psql to psql"),
+        Way("COPY pipe, binary", rows, partial(_pipe, server, source, "binary"), "psql to psql"),
+        Way("ours", rows, partial(_land, server, address, rows)),
+        dlt("pyarrow"),
+        dlt("connectorx"),
+        Way("sling", rows, partial(in_database, server, "sling_stream", sling)),
+    ]
+
+
+def _section(rows: int, series: dict[str, Series]) -> Section:
+    pipe = series["COPY pipe, text"]
+    return Section(
+        "Postgres to landing",
+        f"{rows:,} rows of a table of another database on the same server. The pipe ends in a "
+        "table like the one it began in, without an index.",
+        [
+            Verdict(
+                1, "Postgres, of a COPY pipe's rate", ratio(series["ours"], pipe), "at least", 0.70
+            )
+        ],
+        [table_of(series.values(), pipe)],
+    )
+
+
+def _land(server: Server, source: str, rows: int) -> Measured:
+    with server.warehouse() as name:
+        server.settle()
+        arguments = {"url": source, "table": SOURCE_TABLE}
+        measured = run_step("ours", "land_table", arguments, **server.variables(name))
+        if measured.result["rows"] != rows:
+            raise StepFailed(f"landed {measured.result['rows']} rows of {rows}")
+        return measured
+
+
+def _pipe(server: Server, source: str, form: str) -> Measured:
+    with server.database() as target:
+        server.execute(target, TABLE.format(name="copied"))
+        server.execute(target, f'alter table copied owner to "{server.address(target).user}"')
+        server.settle()
+        reading = f"copy {SOURCE_TABLE} ({COLUMNS}) to stdout (format {form})"
+        writing = f"copy copied ({COLUMNS}) from stdin (format {form})"
+
+        def copied() -> None:
+            with subprocess.Popen(
+                [server.psql, "-Xqc", reading],
+                env={**os.environ, **server.psql_variables(source)},
+                stdout=subprocess.PIPE,
+            ) as reader:
+                subprocess.run(
+                    [server.psql, "-Xqc", writing],
+                    env={**os.environ, **server.psql_variables(target)},
+                    stdin=reader.stdout,
+                    check=True,
+                )
+
+        return timed(copied)

@@ -1,0 +1,209 @@
+"""Landing to journal and rollups, batch by batch: speed, growth, size, and what rebuilds cost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from benchmarks.bench import Bench
+from benchmarks.generator import Dataset, Shape
+from benchmarks.measuring import Measured, Series, StepFailed, run_step
+from benchmarks.progress import say
+from benchmarks.report import Section, Table, Verdict, table_of
+from benchmarks.server import Server
+from benchmarks.workspace import write_catalog
+
+JOURNAL = "journal.jnl_usage_entries"
+ROLLUPS = ("marts.fct_usage_hourly", "marts.fct_usage_daily", "marts.fct_usage_monthly")
+# Single batches are noisy: growth is told from the medians of so many.
+WINDOW = 5
+SIZE = """
+    select sum(pg_table_size(relid)), sum(pg_indexes_size(relid))
+    from pg_partition_tree('{table}') where isleaf
+"""
+# One number for all of a table, whatever the order of its rows.
+CONTENT = "select count(*), sum(hashtextextended(kept::text, 0)::numeric) from {table} as kept"
+
+Batch = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All batches through landing, journal and rollups, once."""
+
+    measured: Measured
+    bytes_of_rows: float
+    bytes_of_indexes: float
+    rebuilds: Series
+    row_number: Series
+
+    @property
+    def batches(self) -> Sequence[Batch]:
+        """The batches in their order."""
+        found: Sequence[Batch] = self.measured.result["batches"]
+        return found
+
+
+def run(bench: Bench) -> Section:
+    """Measure goals 2 and 3."""
+    dataset = bench.dataset(Shape(bench.sizes.rows))
+    dataset.files("parquet")
+    duckdb, native = _duckdb(bench, dataset)
+    runs = [_run(bench, dataset) for _ in range(bench.sizes.heavy_runs)]
+    return _section(dataset, runs, duckdb, native)
+
+
+def _run(bench: Bench, dataset: Dataset) -> Run:
+    server, target = bench.server, str(bench.folder("dbt"))
+    catalog = str(write_catalog(bench.folder("catalog"), dataset.shape))
+    with server.warehouse() as name:
+        variables = server.variables(name)
+        server.settle()
+        files = [str(file) for file in dataset.files("parquet")]
+        arguments = {"files": files, "catalog": catalog, "target": target}
+        measured = run_step("ours", "batches", arguments, **variables)
+        say(f"journal: {measured.seconds:.1f} s in all")
+        _require_exact(server, name, dataset)
+        size = server.execute(name, SIZE.format(table=JOURNAL))[0]
+        before = _contents(server, name)
+        rebuilds = _rebuilds(bench, dataset, target, variables)
+        if _contents(server, name) != before:
+            raise StepFailed("the rollups made batch by batch differ from those made anew")
+        return Run(
+            measured,
+            float(size[0]) / dataset.shape.records,
+            float(size[1]) / dataset.shape.records,
+            rebuilds,
+            _row_number(bench, dataset, variables),
+        )
+
+
+def _require_exact(server: Server, name: str, dataset: Dataset) -> None:
+    """Refuse to report a speed of something that is wrong."""
+    truth = dataset.truth()
+    found = server.execute(name, f"select count(*), sum(value) from {JOURNAL}")[0]
+    if found != (truth.distinct, truth.total):
+        raise StepFailed(f"the journal has {found}, the data {truth}")
+    for table in ROLLUPS:
+        query = f"select sum(record_count), sum(quantity_sum) from {table}"
+        found = server.execute(name, query)[0]
+        if found != (truth.distinct, truth.total):
+            raise StepFailed(f"{table} has {found}, the data {truth}")
+
+
+def _contents(server: Server, name: str) -> list[Any]:
+    return [server.execute(name, CONTENT.format(table=table))[0] for table in ROLLUPS]
+
+
+def _rebuilds(bench: Bench, dataset: Dataset, target: str, variables: dict[str, str]) -> Series:
+    arguments = {"target": target, "times": bench.sizes.runs}
+    measured = run_step("ours", "rebuild_rollups", arguments, **variables)
+    runs = [Measured(seconds, measured.peak_mib) for seconds in measured.result["runs"]]
+    say(f"rollups, full rebuild: {measured.seconds:.1f} s")
+    return Series("ours, full rebuild", dataset.shape.records, runs)
+
+
+def _row_number(bench: Bench, dataset: Dataset, variables: dict[str, str]) -> Series:
+    bench.server.settle()
+    target = str(bench.folder("row_number"))
+    measured = run_step("peers", "row_number_model", {"target": target}, **variables)
+    say(f"row_number(): {measured.seconds:.1f} s")
+    note = "each batch costs this, and more with every one"
+    return Series("row_number() model", dataset.truth().delivered, [measured], note)
+
+
+def _duckdb(bench: Bench, dataset: Dataset) -> tuple[Series, Series]:
+    arguments = {
+        "parquet": str(dataset.distinct_records()),
+        "directory": str(bench.folder("duckdb")),
+    }
+    measured = [run_step("peers", "duckdb_rollups", arguments) for _ in range(bench.sizes.runs)]
+    records = dataset.shape.records
+    files = Series("DuckDB, from Parquet", records, measured)
+    tables = [Measured(run.result["native"], run.peak_mib) for run in measured]
+    say(f"DuckDB: {files.seconds:.2f} s")
+    return files, Series("DuckDB, from its own table", records, tables)
+
+
+def _section(dataset: Dataset, runs: Sequence[Run], duckdb: Series, native: Series) -> Section:
+    rows = dataset.truth().delivered
+    journal = Series("ours, all batches", rows, [run.measured for run in runs])
+    rebuilds = Series(
+        "ours, full rebuild",
+        dataset.shape.records,
+        [one for run in runs for one in run.rebuilds.runs],
+    )
+    batch = median(_late(run, "rollups") for run in runs)
+    size = median(run.bytes_of_rows + run.bytes_of_indexes for run in runs)
+    return Section(
+        "Landing to journal to rollups",
+        f"{rows:,} rows of {dataset.shape.records:,} records in {dataset.shape.batches} daily "
+        "batches. The journal and all rollups were compared with what the generator knows, and the "
+        "rollups made batch by batch with those made anew: equal to the last digit.",
+        [
+            Verdict(2, "landing to journal, records a second", journal.rate, "at least", 150_000),
+            Verdict(
+                2,
+                f"journal: last {WINDOW} batches, times the first {WINDOW}",
+                median(_growth(run, "journal") for run in runs),
+                "at most",
+                1.1,
+            ),
+            Verdict(2, "journal with indexes, bytes a record", size, "at most", 250),
+            Verdict(
+                3,
+                "rollups of a batch, of a full rebuild",
+                batch / rebuilds.seconds,
+                "at most",
+                0.15,
+            ),
+            Verdict(
+                3,
+                "full rebuild, times DuckDB from Parquet",
+                rebuilds.seconds / duckdb.seconds,
+                "at most",
+                8,
+            ),
+        ],
+        [
+            table_of([journal, *[run.row_number for run in runs]], journal),
+            table_of([rebuilds, duckdb, native], duckdb),
+            _batches(runs),
+        ],
+        [
+            f"A record of the journal takes {runs[-1].bytes_of_rows:.0f} bytes and "
+            f"{runs[-1].bytes_of_indexes:.0f} in indexes.",
+            f"The 30th batch took {_nth(runs, 30):.2f} times the first; single batches are noisy.",
+            f"The rollups of the last {WINDOW} batches took {batch:.2f} s each at the median.",
+        ],
+    )
+
+
+def _late(run: Run, what: str) -> float:
+    return median(batch[what] for batch in run.batches[-WINDOW:])
+
+
+def _growth(run: Run, what: str) -> float:
+    return _late(run, what) / median(batch[what] for batch in run.batches[:WINDOW])
+
+
+def _nth(runs: Sequence[Run], number: int) -> float:
+    return median(
+        run.batches[min(number, len(run.batches)) - 1]["journal"] / run.batches[0]["journal"]
+        for run in runs
+    )
+
+
+def _batches(runs: Sequence[Run]) -> Table:
+    rows = [
+        [
+            str(number),
+            f"{batches[0]['rows']:,}",
+            *(f"{median(batch[what] for batch in batches):.2f}" for what in STEPS),
+        ]
+        for number, batches in enumerate(zip(*(run.batches for run in runs), strict=True), start=1)
+    ]
+    return Table(["batch", "rows", *(f"{what}, s" for what in STEPS)], rows)
+
+
+STEPS = ("land", "journal", "rollups")
