@@ -9,11 +9,11 @@ pieces as (
         part_number,
         tenant_id,
         dimension_id,
-        usage_hour,
         quantity_sum,
         record_count,
         quantity_max,
-        quantity_last
+        quantity_last,
+        last_recorded_at
     from {{ ref('int_usage_pieces') }}
     where status = 'rated'
 
@@ -42,7 +42,9 @@ part_quantities as (
         sum(pieces.record_count) as record_count,
         max(pieces.quantity_max) as quantity_max,
         {{ latest_by(
-            'pieces.quantity_last', 'pieces.usage_hour', 'pieces.quantity_last is not null'
+            'pieces.quantity_last',
+            'pieces.last_recorded_at',
+            'pieces.last_recorded_at is not null'
         ) }} as quantity_last
     from pieces
     inner join dimensions

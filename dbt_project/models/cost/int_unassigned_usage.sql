@@ -7,12 +7,12 @@ pieces as (
         dimension_id,
         reason,
         customer_id,
-        date_trunc('month', usage_hour at time zone 'UTC')::date as usage_month,
-        usage_hour,
+        usage_month,
         quantity_sum,
         record_count,
         quantity_max,
-        quantity_last
+        quantity_last,
+        last_recorded_at
     from {{ ref('int_usage_pieces') }}
     where status = 'unassigned'
 
@@ -42,7 +42,7 @@ months as (
         sum(quantity_sum) as quantity_sum,
         sum(record_count) as record_count,
         max(quantity_max) as quantity_max,
-        {{ latest_by('quantity_last', 'usage_hour', 'quantity_last is not null') }}
+        {{ latest_by('quantity_last', 'last_recorded_at', 'last_recorded_at is not null') }}
             as quantity_last
     from pieces
     group by tenant_id, dimension_id, reason, customer_id, usage_month

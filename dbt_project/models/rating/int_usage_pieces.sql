@@ -2,41 +2,24 @@ with
 
 parameters as (
 
-    select
-        catalog_version,
-        journal_watermark
+    select catalog_version
     from {{ source('ops', 'parameters') }}
 
 ),
 
-hourly as (
+cells as (
 
     select
         tenant_id,
         dimension_id,
-        usage_hour,
+        started_at,
         quantity_sum,
         record_count,
         quantity_min,
         quantity_max,
         quantity_last,
         last_recorded_at
-    from {{ ref('fct_usage_hourly') }}
-
-),
-
-entries as (
-
-    select
-        record_key,
-        is_reversal,
-        tenant_id,
-        dimension_id,
-        occurred_at,
-        value,
-        sign,
-        build_number
-    from {{ ref('jnl_usage_entries') }}
+    from {{ ref('int_usage_cells') }}
 
 ),
 
@@ -106,149 +89,24 @@ dimensions as (
 
 ),
 
--- Where a span begins or ends inside a UTC hour (Kolkata, Kathmandu), the rollup of that hour says
--- too little: its records are taken from the journal, each by its own instant.
-boundaries as (
-
-    select
-        tenant_id,
-        dimension_id,
-        span_start_at as boundary_at
-    from spans
-
-    union distinct
-
-    select
-        tenant_id,
-        dimension_id,
-        span_end_at as boundary_at
-    from spans
-
-),
-
-split_hours as (
-
-    select distinct
-        tenant_id,
-        dimension_id,
-        {{ utc_hour('boundary_at') }} as usage_hour
-    from boundaries
-    where boundary_at <> {{ utc_hour('boundary_at') }}
-
-),
-
-whole_hours as (
-
-    select
-        hourly.tenant_id,
-        hourly.dimension_id,
-        hourly.usage_hour,
-        hourly.usage_hour as recorded_at,
-        hourly.quantity_sum,
-        hourly.record_count,
-        hourly.quantity_min,
-        hourly.quantity_max,
-        hourly.quantity_last,
-        hourly.last_recorded_at
-    from hourly
-    left join split_hours
-        on
-            hourly.tenant_id = split_hours.tenant_id
-            and hourly.dimension_id = split_hours.dimension_id
-            and hourly.usage_hour = split_hours.usage_hour
-    where split_hours.usage_hour is null
-
-),
-
-split_entries as (
-
-    select
-        entries.record_key,
-        entries.is_reversal,
-        entries.tenant_id,
-        entries.dimension_id,
-        split_hours.usage_hour,
-        entries.occurred_at,
-        entries.value,
-        entries.sign
-    from entries
-    inner join parameters
-        on entries.build_number <= parameters.journal_watermark
-    inner join split_hours
-        on
-            entries.tenant_id = split_hours.tenant_id
-            and entries.dimension_id = split_hours.dimension_id
-            and entries.occurred_at >= split_hours.usage_hour
-            and entries.occurred_at < split_hours.usage_hour + interval '1 hour'
-
-),
-
-standing_entries as (
-
-    select
-        split_entries.record_key,
-        split_entries.tenant_id,
-        split_entries.dimension_id,
-        split_entries.usage_hour,
-        split_entries.occurred_at,
-        split_entries.value,
-        split_entries.sign,
-        split_entries.sign = 1 and reversals.record_key is null as is_standing
-    from split_entries
-    left join split_entries as reversals
-        on
-            split_entries.record_key = reversals.record_key
-            and reversals.is_reversal
-
-),
-
-split_instants as (
-
-    select
-        tenant_id,
-        dimension_id,
-        usage_hour,
-        occurred_at as recorded_at,
-        sum(value) as quantity_sum,
-        sum(sign) as record_count,
-        min(value) filter (where is_standing) as quantity_min,
-        max(value) filter (where is_standing) as quantity_max,
-        {{ latest_by('value', 'occurred_at', 'is_standing', key='record_key') }} as quantity_last,
-        max(occurred_at) filter (where is_standing) as last_recorded_at
-    from standing_entries
-    group by tenant_id, dimension_id, usage_hour, occurred_at
-
-),
-
-measured as (
-
-    select *
-    from whole_hours
-
-    union all
-
-    select *
-    from split_instants
-
-),
-
+-- No boundary of a span cuts a cell, so where it begins decides where it belongs.
 assigned as (
 
     select
-        measured.*,
+        cells.*,
         spans.status,
         spans.reason,
         spans.contract_id,
         spans.invoice_id,
         spans.charge_id,
         spans.part_number
-    from measured
+    from cells
     left join spans
         on
-            measured.tenant_id = spans.tenant_id
-            and measured.dimension_id = spans.dimension_id
-            and measured.recorded_at >= spans.span_start_at
-            and measured.recorded_at < spans.span_end_at
+            cells.tenant_id = spans.tenant_id
+            and cells.dimension_id = spans.dimension_id
+            and cells.started_at >= spans.span_start_at
+            and cells.started_at < spans.span_end_at
 
 ),
 
@@ -267,8 +125,8 @@ explained as (
                 from periods
                 where
                     periods.customer_id = tenants.customer_id
-                    and assigned.recorded_at >= periods.period_start_at
-                    and assigned.recorded_at < periods.period_end_at
+                    and assigned.started_at >= periods.period_start_at
+                    and assigned.started_at < periods.period_end_at
             ) then 'no_charge'
             else 'no_contract'
         end as explained_reason
@@ -285,7 +143,7 @@ pieces as (
     select
         tenant_id,
         dimension_id,
-        usage_hour,
+        {{ utc_month('started_at') }} as month_start_at,
         coalesce(status, 'unassigned') as status,
         explained_reason as reason,
         customer_id,
@@ -304,7 +162,7 @@ pieces as (
     group by
         tenant_id,
         dimension_id,
-        usage_hour,
+        {{ utc_month('started_at') }},
         status,
         explained_reason,
         customer_id,
@@ -318,7 +176,7 @@ pieces as (
 select
     tenant_id::text as tenant_id,
     dimension_id::text as dimension_id,
-    usage_hour::timestamptz as usage_hour,
+    (month_start_at at time zone 'UTC')::date as usage_month,
     status::text as status,
     reason::text as reason,
     customer_id::text as customer_id,

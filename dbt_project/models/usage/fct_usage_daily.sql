@@ -1,3 +1,4 @@
+-- depends_on: {{ ref('jnl_usage_entries') }}
 {{
     config(
         materialized='rollup',

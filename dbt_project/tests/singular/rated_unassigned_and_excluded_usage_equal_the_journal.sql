@@ -1,36 +1,16 @@
 -- Per tenant and dimension, quantities and records: with reversals, both may be negative.
 with
 
-entries as (
+-- What the monthly rollup says, which other tests hold against the journal itself.
+journal as (
 
     select
         tenant_id,
         dimension_id,
-        value,
-        sign,
-        build_number
-    from {{ ref('jnl_usage_entries') }}
-
-),
-
-parameters as (
-
-    select journal_watermark
-    from {{ source('ops', 'parameters') }}
-
-),
-
-journal as (
-
-    select
-        entries.tenant_id,
-        entries.dimension_id,
-        sum(entries.value) as quantity,
-        sum(entries.sign) as record_count
-    from entries
-    inner join parameters
-        on entries.build_number <= parameters.journal_watermark
-    group by entries.tenant_id, entries.dimension_id
+        sum(quantity_sum) as quantity,
+        sum(record_count) as record_count
+    from {{ ref('fct_usage_monthly') }}
+    group by tenant_id, dimension_id
 
 ),
 

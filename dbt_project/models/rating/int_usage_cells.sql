@@ -1,0 +1,346 @@
+with
+
+spans as (
+
+    select
+        tenant_id,
+        dimension_id,
+        span_start_at,
+        span_end_at
+    from {{ ref('int_metered_spans') }}
+
+),
+
+periods as (
+
+    select
+        customer_id,
+        period_start_at,
+        period_end_at
+    from {{ ref('int_contract_periods') }}
+
+),
+
+tenant_versions as (
+
+    select
+        catalog_version,
+        tenant_id,
+        customer_id
+    from {{ source('catalog', 'tenants') }}
+
+),
+
+parameters as (
+
+    select
+        catalog_version,
+        journal_watermark
+    from {{ source('ops', 'parameters') }}
+
+),
+
+monthly as (
+
+    select
+        tenant_id,
+        dimension_id,
+        usage_month::timestamp at time zone 'UTC' as started_at,
+        quantity_sum,
+        record_count,
+        quantity_min,
+        quantity_max,
+        quantity_last,
+        last_recorded_at
+    from {{ ref('fct_usage_monthly') }}
+
+),
+
+daily as (
+
+    select
+        tenant_id,
+        dimension_id,
+        usage_date::timestamp at time zone 'UTC' as started_at,
+        {{ utc_month("usage_date::timestamp at time zone 'UTC'") }} as month_start_at,
+        quantity_sum,
+        record_count,
+        quantity_min,
+        quantity_max,
+        quantity_last,
+        last_recorded_at
+    from {{ ref('fct_usage_daily') }}
+
+),
+
+hourly as (
+
+    select
+        tenant_id,
+        dimension_id,
+        usage_hour as started_at,
+        {{ utc_day('usage_hour') }} as day_start_at,
+        quantity_sum,
+        record_count,
+        quantity_min,
+        quantity_max,
+        quantity_last,
+        last_recorded_at
+    from {{ ref('fct_usage_hourly') }}
+
+),
+
+-- Where usage may go from one charge to another, and where the reason changes why nobody is billed.
+boundaries as (
+
+    select
+        tenant_id,
+        dimension_id,
+        span_start_at as boundary_at
+    from spans
+
+    union distinct
+
+    select
+        tenant_id,
+        dimension_id,
+        span_end_at as boundary_at
+    from spans
+
+    union distinct
+
+    select
+        used.tenant_id,
+        used.dimension_id,
+        edges.boundary_at
+    from (select distinct monthly.tenant_id, monthly.dimension_id from monthly) as used
+    inner join tenant_versions
+        on used.tenant_id = tenant_versions.tenant_id
+    inner join parameters
+        on tenant_versions.catalog_version = parameters.catalog_version
+    inner join (
+        select
+            periods.customer_id,
+            periods.period_start_at as boundary_at
+        from periods
+
+        union distinct
+
+        select
+            periods.customer_id,
+            periods.period_end_at as boundary_at
+        from periods
+    ) as edges
+        on tenant_versions.customer_id = edges.customer_id
+
+),
+
+split_months as (
+
+    select distinct
+        tenant_id,
+        dimension_id,
+        {{ utc_month('boundary_at') }} as started_at
+    from boundaries
+    where boundary_at <> {{ utc_month('boundary_at') }}
+
+),
+
+split_days as (
+
+    select distinct
+        tenant_id,
+        dimension_id,
+        {{ utc_day('boundary_at') }} as started_at
+    from boundaries
+    where boundary_at <> {{ utc_day('boundary_at') }}
+
+),
+
+split_hours as (
+
+    select distinct
+        tenant_id,
+        dimension_id,
+        {{ utc_hour('boundary_at') }} as started_at
+    from boundaries
+    where boundary_at <> {{ utc_hour('boundary_at') }}
+
+),
+
+whole_months as (
+
+    select
+        monthly.tenant_id,
+        monthly.dimension_id,
+        monthly.started_at,
+        monthly.quantity_sum,
+        monthly.record_count,
+        monthly.quantity_min,
+        monthly.quantity_max,
+        monthly.quantity_last,
+        monthly.last_recorded_at
+    from monthly
+    left join split_months
+        on
+            monthly.tenant_id = split_months.tenant_id
+            and monthly.dimension_id = split_months.dimension_id
+            and monthly.started_at = split_months.started_at
+    where split_months.started_at is null
+
+),
+
+whole_days as (
+
+    select
+        daily.tenant_id,
+        daily.dimension_id,
+        daily.started_at,
+        daily.quantity_sum,
+        daily.record_count,
+        daily.quantity_min,
+        daily.quantity_max,
+        daily.quantity_last,
+        daily.last_recorded_at
+    from daily
+    inner join split_months
+        on
+            daily.tenant_id = split_months.tenant_id
+            and daily.dimension_id = split_months.dimension_id
+            and daily.month_start_at = split_months.started_at
+    left join split_days
+        on
+            daily.tenant_id = split_days.tenant_id
+            and daily.dimension_id = split_days.dimension_id
+            and daily.started_at = split_days.started_at
+    where split_days.started_at is null
+
+),
+
+whole_hours as (
+
+    select
+        hourly.tenant_id,
+        hourly.dimension_id,
+        hourly.started_at,
+        hourly.quantity_sum,
+        hourly.record_count,
+        hourly.quantity_min,
+        hourly.quantity_max,
+        hourly.quantity_last,
+        hourly.last_recorded_at
+    from hourly
+    inner join split_days
+        on
+            hourly.tenant_id = split_days.tenant_id
+            and hourly.dimension_id = split_days.dimension_id
+            and hourly.day_start_at = split_days.started_at
+    left join split_hours
+        on
+            hourly.tenant_id = split_hours.tenant_id
+            and hourly.dimension_id = split_hours.dimension_id
+            and hourly.started_at = split_hours.started_at
+    where split_hours.started_at is null
+
+),
+
+-- Where a boundary lies inside a UTC hour (Kolkata, Kathmandu), the records are taken from the journal,
+-- each by its own instant. Of the journal, these hours are read and nothing else.
+split_entries as (
+
+    select
+        entries.record_key,
+        entries.is_reversal,
+        entries.tenant_id,
+        entries.dimension_id,
+        entries.occurred_at,
+        entries.value,
+        entries.sign
+    from (select distinct split_hours.started_at from split_hours) as instants
+    inner join lateral (
+        select *
+        from {{ ref('jnl_usage_entries') }} as journal
+        where
+            journal.occurred_at >= instants.started_at
+            and journal.occurred_at < instants.started_at + interval '1 hour'
+        offset 0
+    ) as entries
+        on true
+    inner join parameters
+        on entries.build_number <= parameters.journal_watermark
+    inner join split_hours
+        on
+            entries.tenant_id = split_hours.tenant_id
+            and entries.dimension_id = split_hours.dimension_id
+            and instants.started_at = split_hours.started_at
+
+),
+
+standing_entries as (
+
+    select
+        split_entries.record_key,
+        split_entries.tenant_id,
+        split_entries.dimension_id,
+        split_entries.occurred_at,
+        split_entries.value,
+        split_entries.sign,
+        split_entries.sign = 1 and reversals.record_key is null as is_standing
+    from split_entries
+    left join split_entries as reversals
+        on
+            split_entries.record_key = reversals.record_key
+            and reversals.is_reversal
+
+),
+
+instants as (
+
+    select
+        tenant_id,
+        dimension_id,
+        occurred_at as started_at,
+        sum(value) as quantity_sum,
+        sum(sign) as record_count,
+        min(value) filter (where is_standing) as quantity_min,
+        max(value) filter (where is_standing) as quantity_max,
+        {{ latest_by('value', 'occurred_at', 'is_standing', key='record_key') }} as quantity_last,
+        max(occurred_at) filter (where is_standing) as last_recorded_at
+    from standing_entries
+    group by tenant_id, dimension_id, occurred_at
+
+),
+
+cells as (
+
+    select *
+    from whole_months
+
+    union all
+
+    select *
+    from whole_days
+
+    union all
+
+    select *
+    from whole_hours
+
+    union all
+
+    select *
+    from instants
+
+)
+
+select
+    tenant_id::text as tenant_id,
+    dimension_id::text as dimension_id,
+    started_at::timestamptz as started_at,
+    quantity_sum::numeric(38, 9) as quantity_sum,
+    record_count::bigint as record_count,
+    quantity_min::numeric(38, 9) as quantity_min,
+    quantity_max::numeric(38, 9) as quantity_max,
+    quantity_last::numeric(38, 9) as quantity_last,
+    last_recorded_at::timestamptz as last_recorded_at
+from cells
