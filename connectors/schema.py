@@ -76,7 +76,8 @@ create or replace trigger refuse_change before update on raw.deliveries
     for each row when (old.xmin <> pg_current_xact_id()::xid)
     execute function ops.refuse_change();
 create or replace trigger refuse_removal before delete or truncate on raw.deliveries
-    for each statement execute function ops.refuse_change()
+    for each statement execute function ops.refuse_change();
+revoke delete, truncate on raw.deliveries from current_user
 """
 GUARD = """
 create or replace trigger refuse_change before update or delete or truncate on {table}

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from assets.catalog.catalog_tables import catalog_tables
-from assets.checks.everything import all_checks
+from assets.checks.everything import all_checks, audits
 from assets.delivery.assets import posted_invoices, synced_payments
 from assets.ingestion.raw_tables import raw_tables
 from assets.ingestion.sources import source_assets
@@ -60,7 +60,7 @@ def build_definitions(
             *(external_spec(*relation) for relation in SEEN_BY_THE_BUILD),
         ],
         asset_checks=all_checks(),
-        jobs=jobs(workspace, models, [landed, published, begun]),
+        jobs=jobs(workspace, models, [landed, published, begun], audits()),
         schedules=schedules(workspace),
         sensors=sensors(workspace),
         resources={**default_resources(workspace), **(resources or {})},

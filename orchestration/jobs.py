@@ -20,6 +20,7 @@ from models.workspace import Workspace
 RUN = "run"
 PULL = "pull"
 BUILD = "build"
+AUDIT = "audit"
 USAGE = "usage"
 COST = "cost"
 BACKFILL_USAGE = "backfill_usage"
@@ -30,14 +31,18 @@ SYNC_PAYMENTS = "sync_payments"
 
 
 def jobs(
-    workspace: Workspace | None, models: dg.AssetsDefinition, begun: Sequence[dg.AssetsDefinition]
+    workspace: Workspace | None,
+    models: dg.AssetsDefinition,
+    begun: Sequence[dg.AssetsDefinition],
+    audits: Sequence[dg.AssetChecksDefinition],
 ) -> list[Any]:
     """Return all jobs of a workspace.
 
     Every build is one of all models as of one instant, whichever sources were pulled before: the
     drafts that a close freezes are never of two minds.
     """
-    build = dg.AssetSelection.assets(*begun, models)
+    audit = dg.AssetSelection.checks(*audits)
+    build = dg.AssetSelection.assets(*begun, models) - audit
     return [
         dg.define_asset_job(
             RUN,
@@ -48,6 +53,13 @@ def jobs(
             BUILD,
             selection=build,
             description="Journal, rate, draft and allocate what has landed, without pulling.",
+        ),
+        dg.define_asset_job(
+            AUDIT,
+            selection=audit,
+            description=(
+                "Hold what has landed against its suites, and the whole journal against its books."
+            ),
         ),
         *pull_jobs(workspace),
         dg.define_asset_job(

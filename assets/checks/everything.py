@@ -2,12 +2,13 @@
 
 import dagster as dg
 
+from assets.checks.audits import landed_suites, no_entry_was_taken_away
 from assets.checks.frozen_rows import (
     finalised_invoices_are_guarded,
     finalised_invoices_keep_their_content,
     invoice_numbers_have_no_gap,
     landed_rows_are_guarded,
-    no_entry_was_taken_away,
+    new_entries_are_as_booked,
     the_journal_is_guarded,
 )
 from assets.checks.landed_batches import landed_batches
@@ -23,7 +24,7 @@ def all_checks() -> list[dg.AssetChecksDefinition]:
     return [
         landed_batches,
         landed_rows_are_guarded,
-        no_entry_was_taken_away,
+        new_entries_are_as_booked,
         the_journal_is_guarded,
         finalised_invoices_are_guarded,
         finalised_invoices_keep_their_content,
@@ -31,4 +32,10 @@ def all_checks() -> list[dg.AssetChecksDefinition]:
         approved_invoices_are_queued,
         posted_invoices_are_in_stripe,
         totals_in_stripe_are_ours,
+        *audits(),
     ]
+
+
+def audits() -> list[dg.AssetChecksDefinition]:
+    """Return the checks that are no part of a build: their job runs daily, and on demand."""
+    return [landed_suites, no_entry_was_taken_away]

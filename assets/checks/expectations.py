@@ -1,7 +1,7 @@
-"""The suites of Great Expectations for landed batches.
+"""The suites of Great Expectations for what has landed.
 
-Importing this module takes seconds: it is imported when there is a batch. Every context is
-ephemeral, and what is said of a failure is names and counts, never values.
+Importing this module takes seconds: only an audit imports it, when something has landed. Every
+context is ephemeral, and what is said of a failure is names and counts, never values.
 """
 
 import logging
@@ -23,8 +23,6 @@ Broken = list[dict[str, Any]]
 # The package does not say which names it exports; to a type checker it exports none.
 expect: Any = core
 
-MOST_QUARANTINED = 0.5
-
 BOOKS = [
     expect.ExpectColumnPairValuesToBeEqual(column_A="delivered_count", column_B="accounted_count"),
     expect.ExpectColumnPairValuesToBeEqual(column_A="landed_count", column_B="rows_in_table"),
@@ -33,7 +31,7 @@ BOOKS = [
     ),
 ]
 REQUIRED = {
-    "usage": ("record_key", "tenant_id", "dimension_id", "occurred_at", "content_hash"),
+    "usage": ("record_key", "tenant_id", "dimension_id", "occurred_at", "value"),
     "cost": ("charge_period_start", "charge_period_end", "service_name", "billing_currency"),
 }
 PER_KIND: dict[str, list[Expectation]] = {
@@ -51,26 +49,14 @@ PER_KIND: dict[str, list[Expectation]] = {
 }
 
 
-def broken_soundness(kind: str, deliveries: Rows, sample: Rows) -> Broken:
-    """Return what does not hold of a batch, and would falsify what is made of it."""
+def broken_expectations(kind: str, deliveries: Rows, sample: Rows) -> Broken:
+    """Return what does not hold of deliveries and their rows, and would falsify what follows."""
     rows = [
         expect.ExpectCompoundColumnsToBeUnique(column_list=["delivery_id", "row_number"]),
         *(expect.ExpectColumnValuesToNotBeNull(column=column) for column in REQUIRED[kind]),
         *PER_KIND[kind],
     ]
     return broken(deliveries, BOOKS) + (broken(sample, rows) if sample else [])
-
-
-def broken_plausibility(deliveries: Rows) -> Broken:
-    """Return what a person should look at: deliveries quarantined for the larger part."""
-    shares = [
-        {"quarantined_share": row["quarantined_count"] / max(row["delivered_count"], 1)}
-        for row in deliveries
-    ]
-    most = expect.ExpectColumnValuesToBeBetween(
-        column="quarantined_share", max_value=MOST_QUARANTINED
-    )
-    return broken(shares, [most])
 
 
 def broken(rows: Rows, suite: Sequence[Expectation]) -> Broken:

@@ -1,11 +1,16 @@
 """Asset checks, each seen to pass and to fail on planted damage."""
 
-from datetime import UTC, datetime
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from uuid import uuid4
 
+import dagster as dg
 import pytest
 from sqlalchemy import insert, text
 
+from assets.checks.audits import landed_suites
 from assets.checks.frozen_rows import (
     finalised_invoices_are_guarded,
     finalised_invoices_keep_their_content,
@@ -18,6 +23,7 @@ from assets.checks.posted_invoices import (
     posted_invoices_are_in_stripe,
     totals_in_stripe_are_ours,
 )
+from connectors.partitions import ensure_days
 from connectors.warehouse import Warehouse
 from models.tables import billing, raw
 from tests.integration.billing_rows import Line, approved_invoice
@@ -29,19 +35,57 @@ def damage(warehouse: Warehouse, table: str, *statements: str) -> None:
     """Change what is guarded, as somebody with the owner's password could."""
     with warehouse.begin() as connection:
         connection.execute(text(f"alter table {table} disable trigger user"))
+        connection.execute(text(f"grant update, delete on {table} to current_user"))
         for statement in statements:
             connection.execute(text(statement))
+        connection.execute(text(f"revoke update, delete on {table} from current_user"))
         connection.execute(text(f"alter table {table} enable trigger user"))
 
 
-def deliver(warehouse: Warehouse, *, landed: int, written: int, quarantined: int = 0) -> None:
+def usage_row(number: int) -> dict[str, object]:
+    return {
+        "landed_on": NOW.date(),
+        "record_key": f"00000000-0000-0000-0000-{number:012d}",
+        "record_id": str(number),
+        "occurred_at": NOW,
+        "tenant_id": "acme",
+        "dimension_id": "calls",
+        "value": Decimal(1),
+    }
+
+
+def cost_row(number: int) -> dict[str, object]:
+    return {
+        "source": "bill",
+        "charge_period_start": NOW,
+        "charge_period_end": NOW + timedelta(days=1),
+        "billing_period_start": NOW,
+        "billing_period_end": NOW + timedelta(days=30),
+        "charge_category": "Usage",
+        "service_name": f"service {number}",
+        "billed_cost": Decimal(1),
+        "effective_cost": Decimal(1),
+        "billing_currency": "USD",
+        "tags": {},
+        "is_estimated": False,
+    }
+
+
+KINDS = {"usage": (raw.usage_records, usage_row), "cost": (raw.cost_lines, cost_row)}
+
+
+def deliver(
+    warehouse: Warehouse, kind: str = "usage", *, landed: int, written: int, quarantined: int = 0
+) -> None:
+    ensure_days(warehouse, raw.usage_records, NOW.date())
+    table, row_of = KINDS[kind]
     with warehouse.begin() as connection:
         delivery_id = connection.execute(
             insert(raw.deliveries)
             .values(
                 source="logs",
-                kind="usage",
-                object=f"object-{landed}-{written}",
+                kind=kind,
+                object=f"object-{uuid4()}",
                 version="1",
                 pull_id="p",
                 landed_at=NOW,
@@ -53,21 +97,8 @@ def deliver(warehouse: Warehouse, *, landed: int, written: int, quarantined: int
             .returning(raw.deliveries.c.delivery_id)
         ).scalar_one()
         for number in range(1, written + 1):
-            connection.execute(
-                insert(raw.usage_records),
-                {
-                    "delivery_id": delivery_id,
-                    "row_number": number,
-                    "record_key": f"00000000-0000-0000-0000-{delivery_id:06d}{number:06d}",
-                    "source": "logs",
-                    "record_id": str(number),
-                    "occurred_at": NOW,
-                    "tenant_id": "acme",
-                    "dimension_id": "calls",
-                    "value": Decimal(1),
-                    "content_hash": "00000000-0000-0000-0000-000000000001",
-                },
-            )
+            place = {"delivery_id": delivery_id, "row_number": number}
+            connection.execute(insert(table), place | row_of(number))
         for number in range(quarantined):
             connection.execute(
                 insert(raw.quarantine),
@@ -86,36 +117,129 @@ def failed_batches(warehouse: Warehouse) -> set[str]:
     return {result.check_name for result in landed_batches(warehouse) if not result.passed}
 
 
-def test_a_sound_batch_passes(warehouse: Warehouse) -> None:
-    deliver(warehouse, landed=2, written=2)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sound_batch_passes(warehouse: Warehouse, kind: str) -> None:
+    deliver(warehouse, kind, landed=2, written=2)
     assert failed_batches(warehouse) == set()
 
 
-def test_without_a_new_batch_nothing_is_imported(
-    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+def test_without_a_batch_there_is_nothing_to_hold(warehouse: Warehouse) -> None:
+    assert failed_batches(warehouse) == set()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("written", [1, 3, 0])
+def test_rows_that_are_not_as_booked_fail_the_batch(
+    warehouse: Warehouse, kind: str, written: int
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "assets.checks.expectations", None)
+    deliver(warehouse, kind, landed=1, written=1)
+    deliver(warehouse, kind, landed=2, written=written)
+    assert failed_batches(warehouse) == {f"new_{kind}_is_sound"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_row_missing_from_quarantine_fails_the_batch(warehouse: Warehouse, kind: str) -> None:
+    deliver(warehouse, kind, landed=3, written=3, quarantined=1)
+    assert failed_batches(warehouse) == set()
+    damage(warehouse, "raw.quarantine", "delete from raw.quarantine")
+    assert failed_batches(warehouse) == {f"new_{kind}_is_sound"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_delivery_that_is_mostly_quarantined_is_implausible(
+    warehouse: Warehouse, kind: str
+) -> None:
+    deliver(warehouse, kind, landed=1, written=1, quarantined=2)
+    assert failed_batches(warehouse) == {f"new_{kind}_is_plausible"}
+
+
+def test_a_build_imports_no_suite(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Great Expectations alone would take longer to import than a small build to run."""
+    monkeypatch.setitem(sys.modules, "assets.checks.expectations", None)
+    deliver(warehouse, landed=1, written=1)
     assert failed_batches(warehouse) == set()
 
 
-def test_rows_that_are_not_there_fail_the_batch(warehouse: Warehouse) -> None:
+@pytest.fixture
+def audit(warehouse: Warehouse) -> Iterator[Callable[..., dict[str, list[str]]]]:
+    """Run the audit of landing; returns the broken expectations of each check that failed."""
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def run(since: str | None = None) -> dict[str, list[str]]:
+            result = dg.materialize(
+                [landed_suites],
+                selection=dg.AssetSelection.checks(landed_suites),
+                instance=instance,
+                resources={"warehouse": warehouse},
+                run_config={"ops": {"landed_suites": {"config": {"since": since}}}},
+                raise_on_error=False,
+            )
+            failed = [found for found in result.get_asset_check_evaluations() if not found.passed]
+            assert result.success == (not failed)
+            return {
+                found.check_name: [
+                    broken["expectation"] for broken in found.metadata["broken_expectations"].value
+                ]
+                for found in failed
+            }
+
+        yield run
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_landed_as_booked_meets_its_suite(
+    warehouse: Warehouse, audit: Callable[..., dict[str, list[str]]], kind: str
+) -> None:
+    assert audit() == {}
+    deliver(warehouse, kind, landed=3, written=3, quarantined=1)
+    assert audit() == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "expectation"),
+    [
+        ("usage", "tenant_id = ''", "expect_column_value_lengths_to_be_between"),
+        ("usage", "record_id = repeat('x', 256)", "expect_column_value_lengths_to_be_between"),
+        ("usage", "row_number = 1", "expect_compound_columns_to_be_unique"),
+        ("cost", "billing_currency = 'dollars'", "expect_column_value_lengths_to_equal"),
+        (
+            "cost",
+            "charge_period_end = charge_period_start - interval '1 day'",
+            "expect_column_pair_values_a_to_be_greater_than_b",
+        ),
+    ],
+)
+def test_damaged_rows_do_not_meet_their_suite(
+    warehouse: Warehouse,
+    audit: Callable[..., dict[str, list[str]]],
+    kind: str,
+    change: str,
+    expectation: str,
+) -> None:
+    deliver(warehouse, kind, landed=3, written=3)
+    table = KINDS[kind][0].fullname
+    damage(warehouse, table, f"update {table} set {change} where row_number = 2")
+    assert audit() == {f"landed_{kind}_meets_its_suite": [expectation]}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_books_that_are_not_kept_do_not_meet_their_suite(
+    warehouse: Warehouse, audit: Callable[..., dict[str, list[str]]], kind: str
+) -> None:
+    deliver(warehouse, kind, landed=3, written=2)
+    assert audit() == {f"landed_{kind}_meets_its_suite": ["expect_column_pair_values_to_be_equal"]}
+
+
+def test_an_audit_goes_on_where_the_last_one_that_passed_got_to(
+    warehouse: Warehouse, audit: Callable[..., dict[str, list[str]]]
+) -> None:
+    """Until a person says from when on to look: what is broken is not forgotten overnight."""
     deliver(warehouse, landed=3, written=2)
-    assert failed_batches(warehouse) == {"new_usage_is_sound"}
-
-
-def test_a_row_of_nobody_fails_the_batch(warehouse: Warehouse) -> None:
-    deliver(warehouse, landed=2, written=2)
-    damage(
-        warehouse,
-        "raw.usage_records",
-        "update raw.usage_records set tenant_id = '' where row_number = 1",
-    )
-    assert failed_batches(warehouse) == {"new_usage_is_sound"}
-
-
-def test_a_delivery_that_is_mostly_quarantined_is_implausible(warehouse: Warehouse) -> None:
-    deliver(warehouse, landed=1, written=1, quarantined=2)
-    assert failed_batches(warehouse) == {"new_usage_is_plausible"}
+    assert audit()
+    assert audit()
+    assert audit(since=f"{NOW + timedelta(days=1):%Y-%m-%d}") == {}
+    assert audit() == {}
+    assert audit(since=f"{NOW:%Y-%m-%d}")
 
 
 @pytest.mark.parametrize(
@@ -123,16 +247,30 @@ def test_a_delivery_that_is_mostly_quarantined_is_implausible(warehouse: Warehou
     [
         (landed_rows_are_guarded, "raw.usage_records"),
         (landed_rows_are_guarded, "raw.deliveries"),
+        (landed_rows_are_guarded, f"raw.usage_records_{NOW:%Y%m%d}"),
         (finalised_invoices_are_guarded, "billing.invoices"),
         (finalised_invoices_are_guarded, "billing.invoice_lines"),
     ],
 )
 def test_a_guard_that_is_off_is_found(warehouse: Warehouse, check, table: str) -> None:
+    ensure_days(warehouse, raw.usage_records, NOW.date())
     assert check(warehouse).passed
     with warehouse.begin() as connection:
         connection.execute(text(f"alter table {table} disable trigger user"))
     result = check(warehouse)
     assert not result.passed
+    assert result.metadata["unguarded"].value == [table]
+
+
+@pytest.mark.parametrize("privilege", ["update", "delete", "truncate"])
+@pytest.mark.parametrize("table", ["raw.cost_lines", f"raw.usage_records_{NOW:%Y%m%d}"])
+def test_a_privilege_that_was_granted_again_is_found(
+    warehouse: Warehouse, table: str, privilege: str
+) -> None:
+    ensure_days(warehouse, raw.usage_records, NOW.date())
+    with warehouse.begin() as connection:
+        connection.execute(text(f"grant {privilege} on {table} to current_user"))
+    result = landed_rows_are_guarded(warehouse)
     assert result.metadata["unguarded"].value == [table]
 
 

@@ -198,6 +198,7 @@ def test_an_unsound_batch_is_not_journaled(
     assert jobs.run("pull").is_successful
     with own_warehouse.begin() as connection:
         connection.execute(text("alter table raw.usage_records disable trigger user"))
+        connection.execute(text("grant delete on raw.usage_records to current_user"))
         connection.execute(text("delete from raw.usage_records"))
     outcome = run(jobs, "build")
     assert not outcome.is_successful

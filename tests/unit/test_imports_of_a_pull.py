@@ -10,7 +10,12 @@ sources:
   - {name: gateway, type: s3, bucket: usage, prefix: a/, region: us-east-1}
   - {name: logs, type: file, path: "logs/*.jsonl"}
   - {name: app, type: postgres, url: "postgresql://u:p@h/d", table: t, cursor: c, key: k}
-  - {name: product, type: mixpanel, project_id: "1", username: u, secret: s, events: {E: {dimension_id: e}}}
+  - name: product
+    type: mixpanel
+    project_id: "1"
+    username: u
+    secret: s
+    events: {Exported: {dimension_id: exports}}
   - {name: aws, type: aws_cost_explorer}
   - {name: gpu, type: focus, path: "bills"}
 stripe: {api_key: sk_test_x}
