@@ -1,10 +1,16 @@
 """What every source hands over: deliveries of rows, or the news that it cannot be read."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import Any, Literal, NamedTuple, Protocol
 
 from models.delivered import Reason
+
+# The column of native rows that numbers them. No source can deliver one of this name.
+ROW_NUMBER = "\x00row_number"
+# The column of native rows that are JSON.
+LINE = "line"
 
 
 class Unreadable(NamedTuple):
@@ -18,18 +24,61 @@ class Unreadable(NamedTuple):
 DeliveredRow = tuple[int, Mapping[str, Any] | Unreadable]
 
 
+class NativeRows(Protocol):
+    """Rows in native memory: those that are plain land without becoming Python objects."""
+
+    @property
+    def kind(self) -> Literal["json", "columns"]:
+        """Whether a row is a line of JSON, or a row of delivered columns."""
+
+    def table(self) -> Any:
+        """Return an Arrow table of ``ROW_NUMBER`` and ``LINE``, or of it and the columns."""
+
+    def rows_at(self, indices: Sequence[int]) -> Iterator[DeliveredRow]:
+        """Yield the rows at these places of the table, in this order, as Python objects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some rows of a delivery; no more than fit well into memory.
+
+    ``rows`` are those that are Python objects already, because they are broken or odd. They lie
+    among the native ones: the row numbers tell where.
+    """
+
+    rows: Sequence[DeliveredRow] = ()
+    native: NativeRows | None = None
+
+    def last_number(self) -> int:
+        """Return the highest row number, or 0."""
+        numbers = [number for number, _ in self.rows]
+        if self.native is not None and self.native.table().num_rows:
+            numbers.append(self.native.table()[ROW_NUMBER][-1].as_py())
+        return max(numbers, default=0)
+
+    def left(self, indices: Sequence[int] | None = None) -> Iterator[DeliveredRow]:
+        """Yield the rows that are Python objects and the native ones at these places, by number."""
+        if self.native is None:
+            return iter(self.rows)
+        chosen = range(self.native.table().num_rows) if indices is None else indices
+        rows = self.native.rows_at(chosen)
+        return iter(sorted([*self.rows, *rows], key=itemgetter(0))) if self.rows else rows
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One version of an object, page or day of a source.
 
-    ``rows`` may be called once more for a retry and starts over. ``cursor`` is what the source's
-    next pull resumes from, stored in the transaction that lands the rows.
+    It gives rows, or blocks of native ones. Either may be called once more for a retry and starts
+    over. ``cursor`` is what the source's next pull resumes from, stored in the transaction that
+    lands the rows.
     """
 
     object: str
     version: str
     rows: Callable[[], Iterator[DeliveredRow]]
     cursor: dict[str, Any] | None = None
+    blocks: Callable[[], Iterator[Block]] | None = None
 
 
 class SourceUnavailable(Exception):  # noqa: N818 - a state of the outside world, not our error

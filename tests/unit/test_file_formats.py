@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors import file_formats
+from connectors import file_formats, line_blocks
 from connectors.deliveries import Unreadable
 from connectors.file_formats import format_of, read_rows
 from models.delivered import Reason
@@ -93,7 +93,8 @@ def test_bad_lines_are_told_apart_and_the_good_ones_still_come():
 
 
 def test_a_line_without_end_does_not_fill_the_memory(monkeypatch):
-    monkeypatch.setattr(file_formats, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(line_blocks, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(line_blocks, "BLOCK_BYTES", 2000)
     monkeypatch.setattr(file_formats, "CHUNK_BYTES", 300)
     rows = rows_of(b"x" * 50_000 + b"\n" + LINES)
     assert reasons(rows) == [(1, Reason.UNREADABLE_ROW)]
@@ -167,7 +168,7 @@ def test_csv_without_a_header_loses_no_row(first):
 
 @pytest.mark.parametrize("first", [b"\x00" * 50, b"id,\xff", b"x" * 5_000])
 def test_what_cannot_be_a_header_is_no_header(first, monkeypatch):
-    monkeypatch.setattr(file_formats, "MAX_LINE_BYTES", 1_000)
+    monkeypatch.setattr(line_blocks, "MAX_LINE_BYTES", 1_000)
     assert [number for number, _ in reasons(rows_of(first + b"\na,b\n", "csv"))] == [1, 2]
 
 
