@@ -10,12 +10,14 @@ import dagster as dg
 import pytest
 from sqlalchemy import insert, text
 
-from assets.checks.audits import landed_suites
+from assets.checks.audits import landed_suites, no_entry_was_taken_away
 from assets.checks.frozen_rows import (
     finalised_invoices_are_guarded,
     finalised_invoices_keep_their_content,
     invoice_numbers_have_no_gap,
     landed_rows_are_guarded,
+    new_entries_are_as_booked,
+    the_journal_is_guarded,
 )
 from assets.checks.landed_batches import landed_batches
 from assets.checks.posted_invoices import (
@@ -27,6 +29,7 @@ from connectors.partitions import ensure_days
 from connectors.warehouse import Warehouse
 from models.tables import billing, raw
 from tests.integration.billing_rows import Line, approved_invoice
+from tests.pipeline import JOURNAL, Pipeline
 
 NOW = datetime(2026, 10, 2, tzinfo=UTC)
 
@@ -348,3 +351,48 @@ def test_another_total_in_stripe_is_found(warehouse: Warehouse) -> None:
     assert totals_in_stripe_are_ours(warehouse).passed
     in_stripe(warehouse, approved_invoice(warehouse, [Line("10.00")]), "in_2", "10.01")
     assert not totals_in_stripe_are_ours(warehouse).passed
+
+
+def record(number: int, **other: str) -> dict[str, str]:
+    named = {"id": f"r{number}", "tenant_id": "acme", "dimension_id": "calls", "value": "1"}
+    return {**named, "timestamp": "2026-09-01T00:00:00Z", **other}
+
+
+@pytest.fixture
+def journal(pipeline: Pipeline) -> Pipeline:
+    """A journal of two builds: three entries, one duplicate, one refused record."""
+    pipeline.deliver("logs", [record(1), record(2), record(1)], "a")
+    pipeline.build(NOW, *JOURNAL)
+    pipeline.deliver("logs", [record(3), record(1, value="7")], "b")
+    pipeline.build(NOW, *JOURNAL)
+    return pipeline
+
+
+def test_a_journal_is_as_booked_and_guarded(journal: Pipeline) -> None:
+    warehouse = journal.warehouse
+    assert the_journal_is_guarded(warehouse).passed
+    new, whole = new_entries_are_as_booked(warehouse), no_entry_was_taken_away(warehouse)
+    assert (new.passed, new.metadata["entries"].value) == (True, 1)
+    assert (whole.passed, whole.metadata["entries"].value) == (True, 3)
+    assert whole.metadata["refused"].value == 1
+
+
+@pytest.mark.parametrize(("record_id", "is_new"), [("r3", True), ("r2", False)])
+def test_an_entry_that_was_taken_away_is_found(
+    journal: Pipeline, record_id: str, *, is_new: bool
+) -> None:
+    """At once where the last build wrote it, by the audit wherever it was."""
+    warehouse, table = journal.warehouse, "journal.jnl_usage_entries"
+    damage(warehouse, table, f"delete from {table} where record_id = '{record_id}'")
+    assert new_entries_are_as_booked(warehouse).passed is not is_new
+    assert not no_entry_was_taken_away(warehouse).passed
+
+
+def test_a_partition_of_the_journal_without_a_guard_is_found(journal: Pipeline) -> None:
+    with journal.warehouse.begin() as connection:
+        connection.execute(text("grant update on journal.jnl_usage_entries_3 to current_user"))
+        connection.execute(
+            text("alter table journal.jnl_usage_entries_4 disable trigger refuse_truncate")
+        )
+    found = the_journal_is_guarded(journal.warehouse).metadata["unguarded"].value
+    assert found == ["journal.jnl_usage_entries_3", "journal.jnl_usage_entries_4"]
