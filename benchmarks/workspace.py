@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,7 @@ from typing import Any
 import httpx
 
 from benchmarks.generator import Shape
-from benchmarks.measuring import ROOT
+from benchmarks.measuring import ROOT, StepFailed
 
 BUCKET = "usage"
 PREFIX = "daily/"
@@ -50,6 +51,8 @@ def write_catalog(directory: Path, shape: Shape) -> Path:
 def write_workspace(directory: Path, shape: Shape, warehouse: str, s3: str) -> Path:
     """Write a workspace whose one source is the bucket of the stand-in."""
     write_catalog(directory / "catalog", shape)
+    # Addresses hold a password, and are read by the product from this file alone.
+    values = {**KEYS, "BENCHMARK_WAREHOUSE": warehouse}
     source = {
         "name": "bench",
         "type": "s3",
@@ -60,11 +63,12 @@ def write_workspace(directory: Path, shape: Shape, warehouse: str, s3: str) -> P
     }
     settings = {
         "company": {"name": "Benchmark"},
-        "warehouse": {"url": warehouse},
+        "warehouse": {"url": "${BENCHMARK_WAREHOUSE}"},
         "sources": [source],
     }
     (directory / "meterhouse.yml").write_text(json.dumps(settings, indent=1))
-    (directory / ".env").write_text("".join(f"{name}={value}\n" for name, value in KEYS.items()))
+    (directory / ".env").touch(mode=0o600)
+    (directory / ".env").write_text("".join(f"{name}='{values[name]}'\n" for name in values))
     return directory
 
 
@@ -86,6 +90,14 @@ class StandIn:
         self._directory = directory
         self.url = ""
 
+    def clear(self) -> None:
+        """Forget what earlier measurements put there."""
+        shutil.rmtree(self._directory, ignore_errors=True)
+        # The stand-in speaks for Cost Explorer as well, and has a bill, here an empty one.
+        bill = self._directory / "cost_explorer" / "bill.jsonl"
+        bill.parent.mkdir(parents=True)
+        bill.touch()
+
     def add(self, file: Path, key: str) -> None:
         """Put a file into the bucket, and into the server if it runs."""
         place = self._directory / "s3" / BUCKET / PREFIX / key
@@ -104,6 +116,8 @@ class StandIn:
         ) as process:
             assert process.stdout is not None
             self.url = process.stdout.readline().strip()
+            if not self.url:
+                raise StepFailed("the stand-in for S3 did not start")
             try:
                 yield
             finally:

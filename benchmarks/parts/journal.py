@@ -17,6 +17,7 @@ JOURNAL = "journal.jnl_usage_entries"
 ROLLUPS = ("marts.fct_usage_hourly", "marts.fct_usage_daily", "marts.fct_usage_monthly")
 # Single batches are noisy: growth is told from the medians of so many.
 WINDOW = 5
+STEPS = ("land", "journal", "rollups")
 SIZE = """
     select sum(pg_table_size(relid)), sum(pg_indexes_size(relid))
     from pg_partition_tree('{table}') where isleaf
@@ -63,7 +64,7 @@ def _run(bench: Bench, dataset: Dataset) -> Run:
         arguments = {"files": files, "catalog": catalog, "target": target}
         measured = run_step("ours", "batches", arguments, **variables)
         say(f"journal: {measured.seconds:.1f} s in all")
-        _require_exact(server, name, dataset)
+        require_exact(server, name, dataset)
         size = server.execute(name, SIZE.format(table=JOURNAL))[0]
         before = _contents(server, name)
         rebuilds = _rebuilds(bench, dataset, target, variables)
@@ -78,7 +79,7 @@ def _run(bench: Bench, dataset: Dataset) -> Run:
         )
 
 
-def _require_exact(server: Server, name: str, dataset: Dataset) -> None:
+def require_exact(server: Server, name: str, dataset: Dataset) -> None:
     """Refuse to report a speed of something that is wrong."""
     truth = dataset.truth()
     found = server.execute(name, f"select count(*), sum(value) from {JOURNAL}")[0]
@@ -180,18 +181,19 @@ def _section(dataset: Dataset, runs: Sequence[Run], duckdb: Series, native: Seri
 
 
 def _late(run: Run, what: str) -> float:
-    return median(batch[what] for batch in run.batches[-WINDOW:])
+    return median(float(batch[what]) for batch in run.batches[-WINDOW:])
 
 
 def _growth(run: Run, what: str) -> float:
-    return _late(run, what) / median(batch[what] for batch in run.batches[:WINDOW])
+    return _late(run, what) / median(float(batch[what]) for batch in run.batches[:WINDOW])
 
 
 def _nth(runs: Sequence[Run], number: int) -> float:
-    return median(
-        run.batches[min(number, len(run.batches)) - 1]["journal"] / run.batches[0]["journal"]
-        for run in runs
-    )
+    def ratio(batches: Sequence[Batch]) -> float:
+        last = batches[min(number, len(batches)) - 1]
+        return float(last["journal"]) / float(batches[0]["journal"])
+
+    return median(ratio(run.batches) for run in runs)
 
 
 def _batches(runs: Sequence[Run]) -> Table:
@@ -204,6 +206,3 @@ def _batches(runs: Sequence[Run]) -> Table:
         for number, batches in enumerate(zip(*(run.batches for run in runs), strict=True), start=1)
     ]
     return Table(["batch", "rows", *(f"{what}, s" for what in STEPS)], rows)
-
-
-STEPS = ("land", "journal", "rollups")
