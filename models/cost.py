@@ -208,6 +208,6 @@ def _tags(given: Any) -> str:
     if given is None:
         return "{}"
     try:
-        return read_metadata(given)[0]
+        return read_metadata(given)
     except RowError as refusal:
         raise RowError(Reason.BAD_FIELD, f"Tags: {refusal}") from refusal
