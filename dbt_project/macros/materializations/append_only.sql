@@ -29,9 +29,11 @@
     {%- endcall %}
 
     {% if existing_relation is none %}
-        {% call statement('unique_keys') -%}
-            {{ create_unique_keys(target_relation) }}
-        {%- endcall %}
+        {% if config.get('unique_keys') %}
+            {% call statement('unique_keys') -%}
+                {{ create_unique_keys(target_relation) }}
+            {%- endcall %}
+        {% endif %}
         {% do create_indexes(target_relation) %}
         {% do persist_docs(target_relation, model) %}
         {% call statement('analyze') -%}
@@ -76,7 +78,7 @@
 
 
 {% macro create_unique_keys(relation) -%}
-    {% for key in config.get('unique_keys', []) %}
+    {% for key in config.get('unique_keys') %}
         create unique index on {{ relation }} ({{ key.columns | join(', ') }})
         {% if key.where %} where {{ key.where }} {% endif %};
     {% endfor %}

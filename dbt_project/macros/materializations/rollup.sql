@@ -5,10 +5,10 @@
     nothing about a cell being what a full rebuild would make it. See `touched_cells`.
 
     Which builds a rollup holds stands in `ops.rollups`, written in the transaction that writes the
-    cells. Without that row, or with another `definition`, everything is rebuilt.
+    cells. Without that row, or where the model means something else by now, everything is rebuilt.
 
-    config: cell = the columns that make a cell, and the table's unique key; definition = a text that
-    changes when the meaning of the cells does.
+    config: cell = the columns that make a cell, and the table's unique key; definition_query = a
+    query whose answer changes when the meaning of the cells does.
 -#}
 {% materialization rollup, adapter='postgres' %}
 
@@ -63,7 +63,9 @@
 
 
 {% macro rollup_definition() -%}
-    {{ return(local_md5(config.get('definition', '') ~ model.raw_code)) }}
+    {%- set query = config.get('definition_query') -%}
+    {%- set queried = run_query(query).rows[0][0] if query else '' -%}
+    {{ return(local_md5(queried ~ model.raw_code)) }}
 {%- endmacro %}
 
 

@@ -69,62 +69,125 @@ counted_spans as (
 
 ),
 
-journal as (
+values_daily as (
 
     select
-        record_key,
-        is_reversal,
-        sign,
         tenant_id,
         dimension_id,
-        occurred_at,
-        metadata,
-        build_number
-    from {{ ref('jnl_usage_entries') }}
+        usage_date::timestamp at time zone 'UTC' as started_at,
+        metadata_key,
+        metadata_value
+    from {{ ref('int_usage_values_daily') }}
+    where record_count > 0
 
 ),
 
-entries as (
-
-    select
-        journal.record_key,
-        journal.is_reversal,
-        journal.sign,
-        journal.tenant_id,
-        journal.dimension_id,
-        journal.occurred_at,
-        journal.metadata
-    from journal
-    inner join parameters
-        on journal.build_number <= parameters.journal_watermark
-
-),
-
--- Distinct values do not add up over hours: they are counted in the journal itself.
-counts as (
+-- Days that lie in a span as a whole: what they hold is known without reading the journal.
+whole_days as (
 
     select
         counted_spans.invoice_id,
         counted_spans.charge_id,
         counted_spans.part_number,
-        count(
-            distinct {{ json_text('entries.metadata', 'counted_spans.distinct_on') }}
-        ) as distinct_count
+        values_daily.metadata_value
     from counted_spans
-    inner join entries
+    inner join values_daily
         on
-            counted_spans.tenant_id = entries.tenant_id
-            and counted_spans.dimension_id = entries.dimension_id
-            and counted_spans.span_start_at <= entries.occurred_at
-            and counted_spans.span_end_at > entries.occurred_at
-    left join entries as reversals
+            counted_spans.tenant_id = values_daily.tenant_id
+            and counted_spans.dimension_id = values_daily.dimension_id
+            and counted_spans.distinct_on = values_daily.metadata_key
+            and counted_spans.span_start_at <= values_daily.started_at
+            and counted_spans.span_end_at >= values_daily.started_at + interval '1 day'
+
+),
+
+cut_days as (
+
+    select distinct {{ utc_day('span_start_at') }} as started_at
+    from counted_spans
+    where span_start_at <> {{ utc_day('span_start_at') }}
+
+    union distinct
+
+    select distinct {{ utc_day('span_end_at') }} as started_at
+    from counted_spans
+    where span_end_at <> {{ utc_day('span_end_at') }}
+
+),
+
+-- Of the journal, the days that a span cuts are read and nothing else.
+cut_entries as (
+
+    select
+        entries.record_key,
+        entries.is_reversal,
+        entries.sign,
+        entries.tenant_id,
+        entries.dimension_id,
+        entries.occurred_at,
+        entries.metadata,
+        cut_days.started_at
+    from cut_days
+    inner join lateral (
+        select *
+        from {{ ref('jnl_usage_entries') }} as journal
+        where
+            journal.occurred_at >= cut_days.started_at
+            and journal.occurred_at < cut_days.started_at + interval '1 day'
+        offset 0
+    ) as entries
+        on true
+    inner join parameters
+        on entries.build_number <= parameters.journal_watermark
+
+),
+
+cut_values as (
+
+    select
+        counted_spans.invoice_id,
+        counted_spans.charge_id,
+        counted_spans.part_number,
+        {{ json_text('entries.metadata', 'counted_spans.distinct_on') }} as metadata_value
+    from cut_entries as entries
+    inner join counted_spans
+        on
+            entries.tenant_id = counted_spans.tenant_id
+            and entries.dimension_id = counted_spans.dimension_id
+            and entries.occurred_at >= counted_spans.span_start_at
+            and entries.occurred_at < counted_spans.span_end_at
+            and (
+                counted_spans.span_start_at > entries.started_at
+                or counted_spans.span_end_at < entries.started_at + interval '1 day'
+            )
+    left join cut_entries as reversals
         on
             entries.record_key = reversals.record_key
             and reversals.is_reversal
     where
         entries.sign = 1
         and reversals.record_key is null
-    group by counted_spans.invoice_id, counted_spans.charge_id, counted_spans.part_number
+
+),
+
+-- Distinct values do not add up over days: they are counted over all of them.
+counts as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        count(distinct metadata_value) as distinct_count
+    from (
+        select *
+        from whole_days
+
+        union all
+
+        select *
+        from cut_values
+    ) as found
+    group by invoice_id, charge_id, part_number
 
 )
 

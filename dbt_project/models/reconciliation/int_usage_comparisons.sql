@@ -13,13 +13,13 @@ delivery_counts as (
 
 ),
 
-entries as (
+control_totals as (
 
     select
         dimension_id,
-        value,
+        quantity,
         build_number
-    from {{ ref('jnl_usage_entries') }}
+    from {{ ref('jnl_control_totals') }}
 
 ),
 
@@ -33,12 +33,12 @@ parameters as (
 journal as (
 
     select
-        entries.dimension_id,
-        sum(entries.value) as quantity
-    from entries
+        control_totals.dimension_id,
+        sum(control_totals.quantity) as quantity
+    from control_totals
     inner join parameters
-        on entries.build_number <= parameters.journal_watermark
-    group by entries.dimension_id
+        on control_totals.build_number <= parameters.journal_watermark
+    group by control_totals.dimension_id
 
 ),
 

@@ -1,0 +1,40 @@
+{{ config(materialized='append_only') }}
+
+with
+
+new_entries as (
+
+    select
+        build_number,
+        dimension_id,
+        occurred_at,
+        value,
+        sign
+    from {{ ref('jnl_usage_entries') }}
+    where build_number > (select coalesce(max(build_number), 0) from {{ this }})
+
+),
+
+totals as (
+
+    select
+        build_number,
+        dimension_id,
+        date_trunc('month', occurred_at at time zone 'UTC')::date as usage_month,
+        sum(value) as quantity,
+        sum(sign) as record_count
+    from new_entries
+    group by
+        build_number,
+        dimension_id,
+        date_trunc('month', occurred_at at time zone 'UTC')::date
+
+)
+
+select
+    build_number::integer as build_number,
+    dimension_id::text as dimension_id,
+    usage_month::date as usage_month,
+    quantity::numeric(38, 9) as quantity,
+    record_count::bigint as record_count
+from totals

@@ -1,0 +1,115 @@
+{{
+    config(
+        materialized='rollup',
+        cell=['tenant_id', 'dimension_id', 'usage_date', 'metadata_key', 'metadata_value'],
+        definition_query="
+            select md5(string_agg(keys.named, ',' order by keys.named))
+            from (
+                select distinct dimension_id || chr(31) || distinct_on as named
+                from catalog.dimensions
+                where distinct_on is not null
+            ) as keys
+        ",
+        pre_hook='{{ hash_joins() }}',
+        contract={'enforced': false},
+        schema='rating',
+    )
+}}
+
+{%- set rolled_up_build = rolled_up_build() %}
+
+with
+
+parameters as (
+
+    select journal_watermark
+    from {{ source('ops', 'parameters') }}
+
+),
+
+-- Of all versions: what a closed invoice counted by is counted as long as there is the invoice.
+keys as (
+
+    select distinct
+        dimension_id,
+        distinct_on as metadata_key
+    from {{ source('catalog', 'dimensions') }}
+    where distinct_on is not null
+
+),
+
+{% if rolled_up_build is not none %}
+touched_days as (
+
+    select distinct
+        tenant_id,
+        dimension_id,
+        (occurred_at at time zone 'UTC')::date as usage_date
+    from {{ ref('jnl_usage_entries') }}
+    where
+        build_number > {{ rolled_up_build }}
+        and dimension_id in (select keys.dimension_id from keys)
+
+),
+
+bounds as (
+
+    select
+        min(usage_date)::timestamp at time zone 'UTC' as first_day,
+        max(usage_date)::timestamp at time zone 'UTC' as last_day
+    from touched_days
+
+),
+{% endif %}
+
+entries as (
+
+    select
+        tenant_id,
+        dimension_id,
+        (occurred_at at time zone 'UTC')::date as usage_date,
+        metadata,
+        sign
+    from {{ ref('jnl_usage_entries') }}
+    where
+        build_number <= (select parameters.journal_watermark from parameters)
+        {% if rolled_up_build is not none %}
+        and occurred_at >= (select bounds.first_day from bounds)
+        and occurred_at < (select bounds.last_day + interval '1 day' from bounds)
+        {% endif %}
+
+),
+
+valued_entries as (
+
+    select
+        entries.tenant_id,
+        entries.dimension_id,
+        entries.usage_date,
+        entries.sign,
+        keys.metadata_key,
+        {{ json_text('entries.metadata', 'keys.metadata_key') }} as metadata_value
+    from entries
+    inner join keys
+        on entries.dimension_id = keys.dimension_id
+    {% if rolled_up_build is not none %}
+    inner join touched_days
+        on
+            entries.tenant_id = touched_days.tenant_id
+            and entries.dimension_id = touched_days.dimension_id
+            and entries.usage_date = touched_days.usage_date
+    {% endif %}
+
+)
+
+-- A reversal has the metadata and the day of its entry, so what was taken back comes to zero.
+select
+    tenant_id::text as tenant_id,
+    dimension_id::text as dimension_id,
+    usage_date::date as usage_date,
+    metadata_key::text as metadata_key,
+    metadata_value::text as metadata_value,
+    sum(sign)::bigint as record_count
+from valued_entries
+where metadata_value is not null
+group by tenant_id, dimension_id, usage_date, metadata_key, metadata_value
