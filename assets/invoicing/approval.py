@@ -85,12 +85,14 @@ def invoice_state(connection: Connection, reference: str) -> InvoiceState:
     invoice: Row | None = connection.execute(
         select(invoices.c.invoice_id, invoices.c.invoice_number)
         .where((invoices.c.invoice_id == reference) | (invoices.c.invoice_number == reference))
-        .with_for_update()
     ).one_or_none()
     if invoice is None:
         raise InvoiceStateError(
             f"there is no finalised invoice {reference}; `meterhouse invoices` lists them"
         )
+    # What is decided on this state is written while nobody else decides. The row itself cannot be
+    # locked: nobody may change it.
+    connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(invoice.invoice_id))))
     happened: Iterable[str] = connection.execute(
         select(events.c.event).where(events.c.invoice_id == invoice.invoice_id)
     ).scalars()
