@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKSPACE ?= workspace
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo test lint ui docs lock clean
+.PHONY: demo test lint ui docs bench lock clean
 
 demo: $(VENV)/installed
 	$(BIN)/meterhouse demo
@@ -37,6 +37,19 @@ else
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+endif
+	touch $@
+
+# ARGS="--only landing --rows 1000000", for a part of it: see docs/reference/benchmarks.md.
+bench: $(VENV)/peers
+	$(BIN)/python -m benchmarks $(ARGS)
+
+# The peers are none of ours, and not in the lock; what is installed already stays as it is.
+$(VENV)/peers: $(VENV)/installed
+ifdef UV
+	uv pip install --quiet --python $(BIN)/python -e '.[bench]'
+else
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 endif
 	touch $@
 

@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg2
+
 from benchmarks import machine
 from benchmarks.bench import Bench, Sizes
 from benchmarks.measuring import StepFailed
@@ -51,7 +53,8 @@ def _measured(name: str, bench: Bench) -> Section:
     say(f"--- {name}")
     try:
         return PARTS[name](bench)
-    except StepFailed as error:
+    except (StepFailed, psycopg2.Error, OSError) as error:
+        # The other parts can still be measured.
         say(f"{name} failed: {error}")
         return Section(name.capitalize(), f"Could not be measured: {error}", has_failed=True)
 
