@@ -54,6 +54,11 @@ class NodeResult:
     seconds: float
 
     @property
+    def name(self) -> str:
+        """The node's own name."""
+        return self.unique_id.split(".")[2]
+
+    @property
     def is_successful(self) -> bool:
         """Whether nothing stands in the way of what comes after."""
         return self.status in SUCCESSFUL

@@ -36,7 +36,7 @@ INVOICE = """
 # journaled when it was finalised: the very records the amount is made of.
 RECORDS = """
     select
-        entries.source, entries.record_id, entries.tenant_id, entries.dimension_id,
+        deliveries.source, entries.record_id, entries.tenant_id, entries.dimension_id,
         entries.occurred_at, entries.value, entries.is_reversal, deliveries.object,
         entries.row_number
     from marts.fct_invoice_lines as lines

@@ -170,3 +170,12 @@ def finish_build(connection: Connection, build_number: int, now: datetime) -> No
     connection.execute(
         update(ops.builds).where(ops.builds.c.build_number == build_number).values(finished_at=now)
     )
+
+
+def forget_rollups(connection: Connection) -> None:
+    """Have the next build make the usage rollups anew from the journal, and be stale until then."""
+    connection.execute(delete(ops.rollups))
+    last = select(func.max(ops.builds.c.build_number)).scalar_subquery()
+    connection.execute(
+        update(ops.builds).where(ops.builds.c.build_number == last).values(finished_at=None)
+    )

@@ -17,6 +17,7 @@ ENTRIES = """
     select record_id, is_reversal, tenant_id, dimension_id, occurred_at, value, sign,
         metadata::text, corrects_key
     from journal.jnl_usage_entries
+    inner join raw.deliveries using (delivery_id)
     order by record_id, is_reversal
 """
 CONSERVED = """
@@ -127,7 +128,8 @@ def test_the_journal_does_not_depend_on_how_records_are_delivered(journal, deliv
     assert entries(many) == entries(once)
     totals = journal.rows(
         "select tenant_id, dimension_id, sum(value) as value, sum(sign) as records"
-        f" from journal.jnl_usage_entries where source = '{many}' group by 1, 2"
+        " from journal.jnl_usage_entries inner join raw.deliveries using (delivery_id)"
+        f" where source = '{many}' group by 1, 2"
     )
     assert {
         (row.tenant_id, row.dimension_id): (row.value, row.records) for row in totals
@@ -169,7 +171,10 @@ def test_the_same_id_with_other_content_is_refused_wherever_it_falls(journal):
 
     deliver(journal, "conflict", [[record("1", 1), record("2", 1)]], [True])
     deliver(journal, "conflict", [[record("1", 1)], [record("1", 30)]], [False, True])
-    entries = journal.rows("select value from journal.jnl_usage_entries where source = 'conflict'")
+    entries = journal.rows(
+        "select value from journal.jnl_usage_entries inner join raw.deliveries using (delivery_id)"
+        " where source = 'conflict'"
+    )
     assert [row.value for row in entries] == [Decimal("1.000000000")]
     refused = journal.rows(
         "select conflicts.reason from journal.jnl_conflicting_records as conflicts"
