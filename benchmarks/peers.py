@@ -49,8 +49,14 @@ def dlt_table(url: str, source: str, table: str, backend: str) -> dict[str, Any]
     """Load a table of another Postgres as arrow tables."""
     from dlt.sources.sql_database import sql_table
 
+    # connectorx reads the table itself, and does not know the drivers of SQLAlchemy.
+    plain = {"conn": source.replace("+psycopg2", "")} if backend == "connectorx" else {}
     resource = sql_table(
-        credentials=source, table=table, backend=backend, chunk_size=DLT_FILE_ROWS // 5
+        credentials=source,
+        table=table,
+        backend=backend,
+        backend_kwargs=plain,
+        chunk_size=DLT_FILE_ROWS // 5,
     )
     return _dlt(url, resource, "csv")
 
@@ -165,14 +171,23 @@ def _dlt(url: str, rows: Any, loaded_as: str) -> dict[str, Any]:
             destination=dlt.destinations.postgres(url),
             dataset_name="dlt",
         )
+        _dlt_run(pipeline, [_one_row()], "warm_up", loaded_as)
         began = time.perf_counter()
-        pipeline.run(
-            rows,
-            table_name="records",
-            write_disposition="append",
-            loader_file_format=loaded_as,
-        ).raise_on_failed_jobs()
+        _dlt_run(pipeline, rows, "records", loaded_as)
         return {"seconds": time.perf_counter() - began}
+
+
+def _one_row() -> Any:
+    """Return what makes dlt import what it needs, and make its own tables, before it is timed."""
+    import pyarrow
+
+    return pyarrow.table({"id": ["warm-up"]})
+
+
+def _dlt_run(pipeline: Any, rows: Any, table: str, loaded_as: str) -> None:
+    pipeline.run(
+        rows, table_name=table, write_disposition="append", loader_file_format=loaded_as
+    ).raise_on_failed_jobs()
 
 
 def _sling() -> str:

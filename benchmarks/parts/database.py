@@ -41,9 +41,7 @@ def _ways(server: Server, source: str, rows: int) -> list[Way]:
     sling = {"stream": SOURCE_TABLE, "source": address}
 
     def dlt(backend: str) -> Way:
-        # The one backend goes through SQLAlchemy and needs its driver named, the other must not.
-        driver = "postgresql+psycopg2" if backend == "pyarrow" else "postgresql"
-        arguments = {"source": server.url(source, driver=driver), "backend": backend}
+        arguments = {"source": server.url(source), "backend": backend}
         table = {"table": SOURCE_TABLE.partition(".")[2], **arguments}
         load = partial(in_database, server, "dlt_table", table)
         return Way(f"dlt, {backend}", rows, load)

@@ -43,10 +43,10 @@ HAND_WRITTEN_HOURS = (
     """
     create table hand.hourly as
     select
-        tenant_id, dimension_id, date_trunc('hour', occurred_at) as usage_hour,
+        tenant_id, dimension_id, date_trunc('hour', occurred_at, 'UTC') as usage_hour,
         sum(value) as quantity_sum, count(*) as record_count, min(value) as quantity_min,
-        max(value) as quantity_max, max(row(occurred_at, value)::text) as quantity_last,
-        max(occurred_at) as last_recorded_at
+        max(value) as quantity_max, max(occurred_at) as last_recorded_at,
+        (max(array[extract(epoch from occurred_at), value]))[2] as quantity_last
     from hand.journal
     group by tenant_id, dimension_id, usage_hour
     """,
