@@ -11,7 +11,7 @@ import psycopg2
 
 from benchmarks import machine
 from benchmarks.bench import Bench, Sizes
-from benchmarks.measuring import StepFailed
+from benchmarks.measuring import StepFailed, gist
 from benchmarks.parts import database, journal, landing, shapes, whole
 from benchmarks.progress import say
 from benchmarks.report import Section, page
@@ -56,7 +56,9 @@ def _measured(name: str, bench: Bench) -> Section:
     except (StepFailed, psycopg2.Error, OSError) as error:
         # The other parts can still be measured.
         say(f"{name} failed: {error}")
-        return Section(name.capitalize(), f"Could not be measured: {error}", has_failed=True)
+        return Section(
+            name.capitalize(), f"Could not be measured: {gist(str(error))}", has_failed=True
+        )
 
 
 def _arguments() -> argparse.Namespace:

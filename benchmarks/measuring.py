@@ -21,6 +21,13 @@ SAMPLE_SECONDS = 0.02
 LINES_OF_TROUBLE = 15
 
 
+def gist(output: str) -> str:
+    """Return the line that says best what went wrong: the last that speaks of an error."""
+    lines = [line.strip() for line in output.split(" / ") if line.strip()]
+    telling = [line for line in lines if "error" in line.lower() or "defect" in line.lower()]
+    return (telling or lines or ["nothing was said"])[-1]
+
+
 class StepFailed(RuntimeError):  # noqa: N818 - what happened
     """A measured step that did not end well; the message is the end of what it said."""
 
@@ -88,7 +95,7 @@ def side_by_side(ways: Sequence[Way], runs: int, say: Callable[[str], None]) -> 
             try:
                 measured = way.run()
             except (StepFailed, OSError, psutil.Error) as error:
-                series[way.name].note = f"failed: {str(error).rpartition(' / ')[2]}"
+                series[way.name].note = f"failed: {gist(str(error))}"
                 say(f"{way.name}: failed: {error}")
                 continue
             series[way.name].runs.append(measured)

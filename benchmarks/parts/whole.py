@@ -1,5 +1,6 @@
 """From S3 to draft invoices in one ``meterhouse run``; then runs with nothing and little to do."""
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,6 +81,8 @@ def _workspace(bench: Bench, dataset: Dataset, stand_in: StandIn) -> Iterator[tu
         warehouse = bench.server.url(name, driver="postgresql")
         folder = bench.folder("whole") / f"workspace-{name}"
         yield write_workspace(folder, dataset.shape, warehouse, stand_in.url), name
+        # Kept where something failed, for its logs.
+        shutil.rmtree(folder)
 
 
 def meterhouse(workspace: Path) -> Measured:

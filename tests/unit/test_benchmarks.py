@@ -19,6 +19,7 @@ from benchmarks.measuring import (
     Series,
     StepFailed,
     Way,
+    gist,
     run_command,
     side_by_side,
 )
@@ -155,6 +156,11 @@ def test_a_process_is_charged_with_the_memory_of_its_children() -> None:
 def test_a_command_that_fails_is_no_measurement() -> None:
     with pytest.raises(StepFailed, match="no such thing"):
         run_command([sys.executable, "-c", "raise SystemExit('no such thing')"], {})
+
+
+def test_of_a_failure_the_line_that_tells_is_shown() -> None:
+    assert gist("Step / ModuleNotFoundError: no x / Details: file") == "ModuleNotFoundError: no x"
+    assert gist("first / last") == "last"
 
 
 def test_ways_take_turns_and_one_that_fails_stops_no_other() -> None:
