@@ -7,8 +7,9 @@
     Which builds a rollup holds stands in `ops.rollups`, written in the transaction that writes the
     cells. Without that row, or where the model means something else by now, everything is rebuilt.
 
-    config: cell = the columns that make a cell, and the table's unique key; definition_query = a
-    query whose answer changes when the meaning of the cells does.
+    config: cell = the columns that make a cell, and the table's unique key; rebuilt_by = day or month,
+    see `in_rebuilt_period`; definition_query = a query whose answer changes when the meaning of the
+    cells does.
 -#}
 {% materialization rollup, adapter='postgres' %}
 
@@ -70,13 +71,17 @@
 
 
 {#-
-    Made as the result of a query, which parallel workers may fill, and beside the old one, which can be
-    read until the last moment.
+    Made beside the old table, which can be read until the last moment, and period by period: the cells
+    of one fit into memory, those of a whole history do not.
 -#}
 {% macro rebuild_rollup(relation, cell, sql) -%}
     {%- set rebuilt = make_intermediate_relation(relation) -%}
     drop table if exists {{ rebuilt }} cascade;
-    create table {{ rebuilt }} as {{ sql }};
+    create table {{ rebuilt }} as select * from ({{ sql }}) as cells limit 0;
+    {% for period in usage_periods(config.require('rebuilt_by')) %}
+        insert into {{ rebuilt }}
+        {{ sql | replace(beginning_of_time(), period[0]) | replace(end_of_time(), period[1]) }};
+    {% endfor %}
     {% for column in model.columns.values() if column.constraints %}
         alter table {{ rebuilt }} alter column {{ column.name }} set not null;
     {% endfor %}
@@ -84,6 +89,48 @@
     analyze {{ rebuilt }};
     drop table if exists {{ relation }} cascade;
     alter table {{ rebuilt }} rename to {{ relation.identifier }}
+{%- endmacro %}
+
+
+{#- The periods, days or months, of the months in which there is usage, as pairs of instants. -#}
+{% macro usage_periods(length) -%}
+    {{ return(run_query("
+        select distinct starts_at::text, (starts_at + interval '1 " ~ length ~ "')::text
+        from (
+            select generate_series(
+                usage_month::timestamp,
+                usage_month + interval '1 month' - interval '1 day',
+                interval '1 " ~ length ~ "'
+            ) at time zone 'UTC' as starts_at
+            from (select distinct usage_month from journal.jnl_control_totals) as months
+        ) as periods
+        order by starts_at::text
+    ").rows) }}
+{%- endmacro %}
+
+
+{#-
+    The condition that the instant, or the UTC date, lies in the period that a rebuild is at; elsewhere it always holds.
+    A rollup's query says with it of which rows its cells are made.
+-#}
+{% macro in_rebuilt_period(instant=none, date=none) -%}
+    {%- if instant -%}
+        {{ instant }} >= '{{ beginning_of_time() }}'::timestamptz
+        and {{ instant }} < '{{ end_of_time() }}'::timestamptz
+    {%- else -%}
+        {{ date }} >= ('{{ beginning_of_time() }}'::timestamptz at time zone 'UTC')::date
+        and {{ date }} < ('{{ end_of_time() }}'::timestamptz at time zone 'UTC')::date
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro beginning_of_time() -%}
+    {{ return('-infinity') }}
+{%- endmacro %}
+
+
+{% macro end_of_time() -%}
+    {{ return('infinity') }}
 {%- endmacro %}
 
 

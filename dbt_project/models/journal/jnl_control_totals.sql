@@ -15,19 +15,33 @@ new_entries as (
 
 ),
 
+-- A day is cheaper to tell than a month, and there are few of them.
+days as (
+
+    select
+        build_number,
+        dimension_id,
+        {{ utc_day('occurred_at') }} as day_start_at,
+        sum(value) as quantity,
+        sum(sign) as record_count
+    from new_entries
+    group by build_number, dimension_id, {{ utc_day('occurred_at') }}
+
+),
+
 totals as (
 
     select
         build_number,
         dimension_id,
-        date_trunc('month', occurred_at at time zone 'UTC')::date as usage_month,
-        sum(value) as quantity,
-        sum(sign) as record_count
-    from new_entries
+        date_trunc('month', day_start_at at time zone 'UTC')::date as usage_month,
+        sum(quantity) as quantity,
+        sum(record_count) as record_count
+    from days
     group by
         build_number,
         dimension_id,
-        date_trunc('month', occurred_at at time zone 'UTC')::date
+        date_trunc('month', day_start_at at time zone 'UTC')::date
 
 )
 

@@ -37,16 +37,30 @@ new_entries as (
 
 ),
 
--- All but the few that remain have just become entries themselves.
-unjournaled as (
+-- All but the few that remain have just become entries themselves; found by their places alone, as
+-- the whole rows of a large delivery would not fit into memory.
+unjournaled_places as (
 
-    select records.*
+    select
+        records.delivery_id,
+        records.row_number
     from records
     left join new_entries
         on
             records.delivery_id = new_entries.delivery_id
             and records.row_number = new_entries.row_number
     where new_entries.delivery_id is null
+
+),
+
+unjournaled as (
+
+    select records.*
+    from unjournaled_places
+    inner join records
+        on
+            unjournaled_places.delivery_id = records.delivery_id
+            and unjournaled_places.row_number = records.row_number
 
 ),
 

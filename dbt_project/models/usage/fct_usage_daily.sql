@@ -1,8 +1,10 @@
--- depends_on: {{ ref('jnl_usage_entries') }}
+-- depends_on: {{ ref('jnl_usage_entries') }}, {{ ref('jnl_control_totals') }}
 {{
     config(
         materialized='rollup',
         cell=['tenant_id', 'dimension_id', 'usage_date'],
+        rebuilt_by='day',
+        indexes=[{'columns': ['usage_date']}],
         pre_hook='{{ index_joins() }}',
     )
 }}
@@ -47,6 +49,7 @@ hourly as (
             < (touched_days.usage_date + 1)::timestamp at time zone 'UTC'
     {% else %}
     from {{ ref('fct_usage_hourly') }} as cells
+    where {{ in_rebuilt_period(instant="cells.usage_hour") }}
     {% endif %}
 
 ),

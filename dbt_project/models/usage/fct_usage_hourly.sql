@@ -2,11 +2,13 @@
     config(
         materialized='rollup',
         cell=['tenant_id', 'dimension_id', 'usage_hour'],
+        rebuilt_by='day',
         indexes=[{'columns': ['usage_hour']}],
         pre_hook='{{ hash_joins() }}',
     )
 }}
 
+-- depends_on: {{ ref('jnl_control_totals') }}
 {%- set rolled_up_build = rolled_up_build() %}
 
 with
@@ -58,6 +60,8 @@ entries as (
         {% if rolled_up_build is not none %}
         and occurred_at >= (select bounds.first_hour from bounds)
         and occurred_at < (select bounds.last_hour + interval '1 hour' from bounds)
+        {% else %}
+        and {{ in_rebuilt_period(instant='occurred_at') }}
         {% endif %}
 
 ),

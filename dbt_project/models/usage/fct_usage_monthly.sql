@@ -1,8 +1,9 @@
--- depends_on: {{ ref('jnl_usage_entries') }}
+-- depends_on: {{ ref('jnl_usage_entries') }}, {{ ref('jnl_control_totals') }}
 {{
     config(
         materialized='rollup',
         cell=['tenant_id', 'dimension_id', 'usage_month'],
+        rebuilt_by='month',
         pre_hook='{{ index_joins() }}',
     )
 }}
@@ -46,6 +47,7 @@ daily as (
             and cells.usage_date < touched_months.usage_month + interval '1 month'
     {% else %}
     from {{ ref('fct_usage_daily') }} as cells
+    where {{ in_rebuilt_period(date='cells.usage_date') }}
     {% endif %}
 
 ),

@@ -2,6 +2,7 @@
     config(
         materialized='rollup',
         cell=['tenant_id', 'dimension_id', 'usage_date', 'metadata_key', 'metadata_value'],
+        rebuilt_by='day',
         definition_query="
             select md5(string_agg(keys.named, ',' order by keys.named))
             from (
@@ -16,6 +17,7 @@
     )
 }}
 
+-- depends_on: {{ ref('jnl_control_totals') }}
 {%- set rolled_up_build = rolled_up_build() %}
 
 with
@@ -76,6 +78,8 @@ entries as (
         {% if rolled_up_build is not none %}
         and occurred_at >= (select bounds.first_day from bounds)
         and occurred_at < (select bounds.last_day + interval '1 day' from bounds)
+        {% else %}
+        and {{ in_rebuilt_period(instant='occurred_at') }}
         {% endif %}
 
 ),
