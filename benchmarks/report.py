@@ -17,13 +17,13 @@ class Verdict:
     statement: str
     measured: float | None
     bound: Bound
-    limit: float
+    limit: float | None
     unit: str = ""
 
     @property
     def is_met(self) -> bool:
         """Whether the goal is reached; what could not be measured is not."""
-        if self.measured is None:
+        if self.measured is None or self.limit is None:
             return False
         if self.bound == "at least":
             return self.measured >= self.limit
@@ -48,6 +48,12 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     has_failed: bool = False
+
+
+def failed_section(title: str, goals: Iterable[int], what: str) -> Section:
+    """Return the section of a part that could not be measured: each of its goals is missed."""
+    missed = [Verdict(goal, f"{title}: failed", None, "at least", None) for goal in goals]
+    return Section(title, f"Could not be measured: {what}", missed, has_failed=True)
 
 
 def ratio(ours: Series, other: Series) -> float | None:
@@ -106,12 +112,18 @@ def _goals(verdicts: Sequence[Verdict]) -> Table:
             str(verdict.goal),
             verdict.statement,
             _number(verdict.measured, verdict.unit),
-            f"{verdict.bound} {_number(verdict.limit, verdict.unit)}",
+            _wanted(verdict),
             "met" if verdict.is_met else "**not met**",
         ]
         for verdict in sorted(verdicts, key=lambda one: one.goal)
     ]
     return Table(["goal", "what", "measured", "wanted", ""], rows)
+
+
+def _wanted(verdict: Verdict) -> str:
+    if verdict.limit is None:
+        return "-"
+    return f"{verdict.bound} {_number(verdict.limit, verdict.unit)}"
 
 
 def _section(section: Section) -> str:

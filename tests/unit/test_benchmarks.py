@@ -23,7 +23,7 @@ from benchmarks.measuring import (
     run_command,
     side_by_side,
 )
-from benchmarks.report import Section, Table, Verdict, page, ratio, table_of
+from benchmarks.report import Section, Table, Verdict, failed_section, page, ratio, table_of
 from benchmarks.workspace import write_catalog
 from models.catalog import load_catalog
 
@@ -235,6 +235,13 @@ def test_the_report_shows_misses_and_failures_in_the_order_of_goals() -> None:
     assert "| ours | 2,000 | 0.50 (0.50-0.50) | 0.50 | - |  |" in lines
     assert "| a \\| b | - | - | - | - | failed: broken |" in lines
     assert "| cores | 2 |" in lines
+
+
+def test_a_part_that_failed_misses_its_goals() -> None:
+    text = page({}, "", [failed_section("Journal", (2, 3), "no room")])
+    assert "| 2 | Journal: failed | not measured | - | **not met** |" in text
+    assert "| 3 | Journal: failed | not measured | - | **not met** |" in text
+    assert "Could not be measured: no room" in text
 
 
 def test_a_table_keeps_a_row_on_its_line() -> None:
