@@ -24,6 +24,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.schema import CreateTable
 
+from connectors.content_hash import CANONICAL_JSON, CONTENT_HASH
 from connectors.database import WarehouseUnavailable, connected, place
 from models.tables import billing, catalog, ops, raw
 
@@ -51,6 +52,7 @@ VIEWS = {
 VIEW_COMMENT = "What is finalised, as rating reads it: apart from the table that closing writes."
 APPEND_ONLY: tuple[Table, ...] = (
     raw.usage_records,
+    raw.refused_records,
     raw.quarantine,
     raw.quarantine_resolutions,
     raw.cost_lines,
@@ -79,6 +81,18 @@ create or replace trigger refuse_removal before delete or truncate on raw.delive
     for each statement execute function ops.refuse_change();
 revoke delete, truncate on raw.deliveries from current_user
 """
+# What was archived is forgotten by the transaction that restores it, which says so, and by nobody
+# else.
+GUARD_ARCHIVED = """
+create or replace trigger refuse_change before update or truncate on ops.archived_entries
+    for each statement execute function ops.refuse_change();
+create or replace trigger refuse_removal before delete on ops.archived_entries
+    for each statement
+    when (coalesce(current_setting('meterhouse.restored_archive', true), '') = '')
+    execute function ops.refuse_change();
+revoke update, truncate on ops.archived_entries from current_user
+"""
+FUNCTIONS = (REFUSE_CHANGE, CANONICAL_JSON, CONTENT_HASH)
 GUARD = """
 create or replace trigger refuse_change before update or delete or truncate on {table}
     for each statement execute function ops.refuse_change();
@@ -138,7 +152,7 @@ def _prepare(connection: Connection) -> None:
 
 def schema_fingerprint() -> str:
     """Return what tells one state of these definitions from another."""
-    parts: list[str] = [*SCHEMAS, REFUSE_CHANGE, GUARD_DELIVERIES, GUARD]
+    parts: list[str] = [*SCHEMAS, *FUNCTIONS, GUARD_DELIVERIES, GUARD_ARCHIVED, GUARD]
     parts += [*READER_STATEMENTS, *READER_SETTINGS, *VIEWS, *map(_written, VIEWS.values())]
     parts += [table.fullname for table in APPEND_ONLY]
     postgres = registry.load("postgresql")()
@@ -209,8 +223,9 @@ def _missing_columns(inspector: Inspector, table: Table) -> list[str]:
 
 
 def _create_guards(connection: Connection) -> None:
-    connection.execute(text(REFUSE_CHANGE))
-    for statement in GUARD_DELIVERIES.split(";\n"):
+    for function in FUNCTIONS:
+        connection.execute(text(function))
+    for statement in (*GUARD_DELIVERIES.split(";\n"), *GUARD_ARCHIVED.split(";\n")):
         connection.execute(text(statement))
     for table in APPEND_ONLY:
         guard(connection, table.fullname)

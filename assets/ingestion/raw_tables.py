@@ -15,6 +15,7 @@ from models.workspace import Workspace
 TABLES = (
     raw.deliveries,
     raw.usage_records,
+    raw.refused_records,
     raw.cost_lines,
     raw.quarantine,
     raw.quarantine_resolutions,
@@ -62,7 +63,7 @@ def row_counts(warehouse: Warehouse) -> dict[str, dict[str, Any]]:
         }
         small = {
             table.fullname: connection.execute(select(func.count()).select_from(table)).scalar_one()
-            for table in (raw.quarantine_resolutions, *BOOKS)
+            for table in (raw.refused_records, raw.quarantine_resolutions, *BOOKS)
         }
     total = {
         name: sum(int(getattr(row, name)) for row in landed.values())

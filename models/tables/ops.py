@@ -1,7 +1,17 @@
 """Schema ``ops``: the bookkeeping of pulls and builds."""
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Date, Identity, Table
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    Identity,
+    Index,
+    Integer,
+    Table,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from models.tables.common import instant, schema, words
 
@@ -88,4 +98,70 @@ rollups = Table(
     Column("build_number", BigInteger, nullable=False),
     words("definition"),
     comment="One row per usage rollup: the last build whose journal entries it holds.",
+)
+
+dropped_days = Table(
+    "dropped_days",
+    metadata,
+    Column("landed_on", Date, primary_key=True),
+    Column("delivery_count", BigInteger, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    Column("refused_count", BigInteger, nullable=False),
+    instant("dropped_at"),
+    comment="One row per UTC day whose landed usage records were dropped, all of them journaled.",
+)
+
+archives = Table(
+    "archives",
+    metadata,
+    Column("archive_id", Integer, Identity(always=True), primary_key=True),
+    words("directory"),
+    Column("entry_count", BigInteger, nullable=False),
+    instant("archived_at"),
+    instant("restored_at", nullable=True),
+    comment="One row per archive of the journal, those included that were restored.",
+)
+
+# The last build tells which invoices had counted all of the month when it was archived.
+archived_months = Table(
+    "archived_months",
+    metadata,
+    Column("usage_month", Date, primary_key=True),
+    Column("archive_id", Integer, nullable=False),
+    words("file"),
+    Column("file_bytes", BigInteger, nullable=False),
+    Column("entry_count", BigInteger, nullable=False),
+    words("checksum"),
+    Column("last_build_number", BigInteger, nullable=False),
+    comment="One row per UTC month whose journal entries are in an archive.",
+)
+
+# A row for each archived entry, for ever: no column that deduplication can do without.
+archived_entries = Table(
+    "archived_entries",
+    metadata,
+    Column("record_key", UUID, primary_key=True),
+    Column("content_hash", UUID, nullable=False),
+    Column("archive_id", Integer, nullable=False),
+    comment="One row per archived journal entry: its key, and a hash of what it says.",
+)
+
+archived_deliveries = Table(
+    "archived_deliveries",
+    metadata,
+    Column("delivery_id", BigInteger, primary_key=True),
+    Column("archive_id", Integer, primary_key=True),
+    Column("entry_count", BigInteger, nullable=False),
+    comment="One row per delivery and archive: how many of its entries were archived.",
+)
+
+kept_entries = Table(
+    "kept_entries",
+    metadata,
+    Column("record_key", UUID, primary_key=True),
+    Column("archive_id", Integer, primary_key=True),
+    Column("is_in_archived_month", Boolean, nullable=False),
+    Index(None, "archive_id"),
+    comment="One row per entry that stayed in the journal though its month, or that of the entry "
+    "which it corrects, was archived.",
 )

@@ -43,8 +43,8 @@ deliveries = Table(
     comment="One row per delivery: one version of an object, page or day that a source delivered.",
 )
 
-# No key and no index on single rows: whoever wants a delivery's rows finds them by the day it landed
-# and by the ranges of ids that a BRIN index keeps, which cost nothing to write.
+# No key and no index on single rows: whoever wants a delivery's rows finds them by the day it
+# landed and by the ranges of ids that a BRIN index keeps, which cost nothing to write.
 usage_records = Table(
     "usage_records",
     metadata,
@@ -66,6 +66,23 @@ usage_records = Table(
     postgresql_partition_by="range (landed_on)",
     comment="One row per usage record as delivered, by UTC day of landing; the same record may be "
     "delivered many times.",
+)
+
+# Where nothing of a record became an entry, its row is all there is of it.
+refused_records = Table(
+    "refused_records",
+    metadata,
+    Column("delivery_id", Integer, primary_key=True),
+    Column("row_number", Integer, primary_key=True),
+    Column("record_key", UUID, nullable=False),
+    instant("occurred_at"),
+    Column("value", QUANTITY, nullable=False),
+    words("tenant_id"),
+    words("dimension_id"),
+    words("record_id"),
+    Column("metadata", JSON),
+    words("corrects", nullable=True),
+    comment="One row per usage record that the journal refused, of landing days that were dropped.",
 )
 
 quarantine = Table(
