@@ -30,8 +30,9 @@ from models.settings import AnySource, FileSource, PostgresSource
 
 # After every day that the generator knows.
 AS_OF = datetime(2026, 11, 2, tzinfo=UTC)
-JOURNAL = ("+jnl_delivery_counts",)
-ROLLUPS = ("fct_usage_hourly", "fct_usage_daily", "fct_usage_monthly")
+# What every build does with usage, up to where rating begins.
+JOURNAL = ("+jnl_delivery_counts", "+jnl_control_totals")
+ROLLUPS = ("path:models/usage",)
 
 
 def land_files(pattern: str) -> dict[str, Any]:
