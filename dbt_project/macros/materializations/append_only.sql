@@ -1,10 +1,11 @@
 {#-
     A table that is only ever added to: one write per row, where dbt's incremental writes a temporary
-    copy first. The model itself says which rows are new, by looking them up in `this`, so a run that
-    died is completed by the next one.
+    copy first. A row whose unique key is there already is left out, so a run that died is completed by
+    the next one, and a run again adds nothing.
 
     On its first run the table is filled before its indexes are made: sorting all keys at once takes
-    a fraction of the time of as many insertions into an index. See `is_first_run`.
+    a fraction of the time of as many insertions into an index. Of rows that have a key in common, the
+    model must therefore give one only.
 
     config: partition_by_hash = {column, count}; unique_keys = [{columns, where}], of which a
     partitioned table's must hold the partition's column; indexes, as dbt has them. Any update,
@@ -50,15 +51,6 @@
 {% endmaterialization %}
 
 
-{#-
-    Whether the model's table does not exist yet, so that there is nothing to look up in it. In a unit
-    test `this` is given as rows: a text in place of a relation.
--#}
-{% macro is_first_run() -%}
-    {{ return(execute and this is not none and this is not string and load_cached_relation(this) is none) }}
-{%- endmacro %}
-
-
 {% macro create_append_only(relation) -%}
     {%- set partitions = config.get('partition_by_hash') -%}
     create table {{ relation }} {{ get_table_columns_and_constraints() }}
@@ -95,6 +87,7 @@
     from (
         {{ sql }}
     ) as new_rows
+    on conflict do nothing
 {%- endmacro %}
 
 
