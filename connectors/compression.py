@@ -1,10 +1,10 @@
 """Decompression of streams in bounded memory, which notices that a stream breaks off."""
 
-import zlib
 from collections.abc import Iterator
 from itertools import chain
 
 import zstandard
+from isal import igzip_lib, isal_zlib
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -34,7 +34,7 @@ def decompressed(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    member = zlib.decompressobj(wbits=31)
+    member = isal_zlib.decompressobj(wbits=31)
     is_open = False
     try:
         for chunk in chunks:
@@ -47,8 +47,8 @@ def _gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
                 if member.eof:
                     # A gzip file may hold several members, one after the other; zeros pad it.
                     data = member.unused_data.lstrip(b"\x00")
-                    member, is_open = zlib.decompressobj(wbits=31), False
-    except zlib.error as error:
+                    member, is_open = isal_zlib.decompressobj(wbits=31), False
+    except igzip_lib.IsalError as error:  # type: ignore[misc] # the stub declares an instance
         raise BrokenCompression(f"the gzip stream is damaged ({error})") from error
     if is_open:
         raise BrokenCompression("the gzip stream breaks off")

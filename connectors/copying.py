@@ -1,9 +1,11 @@
-"""Rows into a table through ``COPY``: streamed, in bounded memory, every value as text.
+"""Rows into a table through ``COPY``: streamed, in bounded memory.
 
-The text format of ``COPY``, not CSV: a row without special characters, as nearly all are, is then
-one ``join``, which takes a fraction of the time of Python's CSV writer.
+Arrow tables go in the binary format, which costs the server half of what text does. Python rows go
+as text, not CSV: a row without special characters, as nearly all are, is then one ``join``, which
+takes a fraction of the time of Python's CSV writer.
 """
 
+import io
 import re
 import secrets
 from collections import defaultdict
@@ -13,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import pgpq
 import psycopg2
 from psycopg2 import sql
 from sqlalchemy import Connection, Table
@@ -22,6 +25,7 @@ from models.exact_json import write_json
 # About a mebibyte of text per chunk: large enough that the round trips cost nothing.
 CHUNK_CHARACTERS = 1 << 20
 READ_BYTES = 1 << 16
+BINARY_READ_BYTES = 1 << 20
 # The word that stands for null. No delivered text can be equal to it, as nobody can know it.
 _NULL = f"null-{secrets.token_hex(16)}"
 _SPECIAL = re.compile(r"[\\\n\r]").search
@@ -60,6 +64,24 @@ def copy_rows(
             raise UnstorableRowError(_explain(table, error)) from error
         raise
     return stream.row_count
+
+
+def binary_rows(rows: Any) -> bytes:
+    """Return the rows of an Arrow table in the binary format of ``COPY``."""
+    encoder = pgpq.ArrowToPostgresBinaryEncoder(rows.schema)
+    parts = [encoder.write_header(), *map(encoder.write_batch, rows.to_batches())]
+    return b"".join([*parts, encoder.finish()])
+
+
+def copy_binary(connection: Connection, table: str, columns: Sequence[str], rows: bytes) -> None:
+    """Append rows of ``binary_rows`` within the connection's transaction."""
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(
+        sql.Identifier(*table.split(".")), names
+    )
+    cursor: Any = connection.connection.cursor()
+    with cursor:
+        cursor.copy_expert(statement, io.BytesIO(rows), BINARY_READ_BYTES)
 
 
 class _TextStream:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -11,6 +12,7 @@ from models.delivered import Reason
 ROW_NUMBER = "\x00row_number"
 # The column of native rows that are JSON.
 LINE = "line"
+BLOCK_ROWS = 1_000
 
 
 class Unreadable(NamedTuple):
@@ -79,6 +81,16 @@ class Delivery:
     rows: Callable[[], Iterator[DeliveredRow]]
     cursor: dict[str, Any] | None = None
     blocks: Callable[[], Iterator[Block]] | None = None
+
+    def in_blocks(self) -> Iterator[Block]:
+        """Yield the rows by the block."""
+        return in_blocks(self.rows()) if self.blocks is None else self.blocks()
+
+
+def in_blocks(rows: Iterator[DeliveredRow]) -> Iterator[Block]:
+    """Yield rows that are Python objects by the block."""
+    while block := list(islice(rows, BLOCK_ROWS)):
+        yield Block(block)
 
 
 class SourceUnavailable(Exception):  # noqa: N818 - a state of the outside world, not our error

@@ -149,8 +149,8 @@ def _parquet_batches(file: Any) -> Iterator[Any]:
 def _batch_rows(metadata: Any) -> int:
     """Return how many rows make up a block of about the size of one of lines."""
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-    size = sum(group.total_byte_size for group in groups)
+    size: int = sum(group.total_byte_size for group in groups)
     if not metadata.num_rows or size <= line_blocks.BLOCK_BYTES:
         return PARQUET_BATCH_ROWS
-    fitting = line_blocks.BLOCK_BYTES * metadata.num_rows // size
+    fitting = line_blocks.BLOCK_BYTES * int(metadata.num_rows) // size
     return max(1, min(PARQUET_BATCH_ROWS, fitting))

@@ -4,6 +4,7 @@ Lines end at ``\n`` only: U+2028 and the like are data.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from models.exact_json import storable
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
 # Large enough that what is done once per block costs nothing, small enough that a few fit anywhere.
-BLOCK_BYTES = 8 * 1024 * 1024
+BLOCK_BYTES = 16 * 1024 * 1024
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -123,8 +124,8 @@ def broken_lines(data: bytes, lines: Any) -> Any:
         lines.validate(full=True)
     except pa.ArrowInvalid:
         offsets = offsets_of(lines).tolist()
-        places = zip(offsets, offsets[1:], strict=False)
-        return [index for index, (a, b) in enumerate(places) if not _is_utf8(data[a:b])]
+        lines_at = enumerate(pairwise(offsets))
+        return [index for index, (start, end) in lines_at if not _is_utf8(data[start:end])]
     return []
 
 

@@ -12,8 +12,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from connectors.aws_session import aws_client, explain
-from connectors.deliveries import DeliveredRow, Delivery, DeliveryFailed, SourceUnavailable
-from connectors.file_formats import FileFormat, Readable, format_of, read_rows
+from connectors.deliveries import (
+    Block,
+    DeliveredRow,
+    Delivery,
+    DeliveryFailed,
+    SourceUnavailable,
+)
+from connectors.file_formats import FileFormat, Readable, format_of, read_blocks
 from models.settings import AwsAccess
 
 _NO_ACCESS = "Check bucket, prefix, region and the right to list and read them"
@@ -163,13 +169,18 @@ def file_deliveries(store: Store, file_format: FileFormat | None) -> Iterator[De
     for stored in store.objects():
         if stored.name.rpartition("/")[2].startswith(("_", ".")):
             continue
-        yield Delivery(stored.name, stored.version, _rows(store, stored, file_format))
+        blocks = _blocks(store, stored, file_format)
+        yield Delivery(stored.name, stored.version, _rows(blocks), blocks=blocks)
 
 
-def _rows(
+def _rows(blocks: Callable[[], Iterator[Block]]) -> Callable[[], Iterator[DeliveredRow]]:
+    return lambda: (row for block in blocks() for row in block.left())
+
+
+def _blocks(
     store: Store, stored: StoredObject, file_format: FileFormat | None
-) -> Callable[[], Iterator[DeliveredRow]]:
-    def rows() -> Iterator[DeliveredRow]:
+) -> Callable[[], Iterator[Block]]:
+    def blocks() -> Iterator[Block]:
         told = file_format or format_of(stored.name)
         if told is None:
             raise DeliveryFailed(
@@ -179,6 +190,6 @@ def _rows(
             )
         stream: Readable
         with closing(store.open(stored)) as stream:
-            yield from read_rows(stream, told)
+            yield from read_blocks(stream, told)
 
-    return rows
+    return blocks

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from hashlib import md5
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
@@ -28,6 +29,13 @@ class Pull:
     timezone: str = "UTC"
     progress: Progress = silent
     landed_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    _telling: Lock = field(default_factory=Lock, repr=False, compare=False)
+
+    def tell(self, object_name: str, delivered_count: int) -> None:
+        """Tell how far the pull is, from whichever thread, one at a time."""
+        with self._telling:
+            self.progress(object_name, delivered_count)
 
     @property
     def landed_on(self) -> date:

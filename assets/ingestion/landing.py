@@ -3,13 +3,13 @@
 A crash leaves whole deliveries or nothing: the next pull lands what is missing and skips the rest.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection
 
 from assets.ingestion.bookkeeping import (
     LandedVersions,
@@ -19,17 +19,17 @@ from assets.ingestion.bookkeeping import (
     record_counts,
     save_cursor,
 )
-from connectors.deliveries import DeliveredRow, Delivery, DeliveryFailed, Unreadable
+from assets.ingestion.chunks import Chunk, Target, chunks
+from assets.ingestion.in_flight import InFlight
+from assets.ingestion.plain_rows import PlainRows
+from connectors.copying import copy_binary
+from connectors.deliveries import DeliveredRow, Delivery, DeliveryFailed, in_blocks
+from connectors.partitions import partition_name
+from connectors.read_ahead import read_ahead
 from connectors.warehouse import Warehouse
 from models.cost import CostLine, CostReader
-from models.delivered import Rejection
-from models.exact_json import storable, write_json
 from models.tables import raw
 from models.usage import UsageReader, UsageRecord
-
-# Enough rows to make a COPY worth its round trip, few enough to stay small in memory.
-CHUNK_ROWS = 20_000
-CHUNK_CHARACTERS = 32 * 1024 * 1024
 
 QUARANTINE_COLUMNS = (
     "delivery_id",
@@ -41,53 +41,16 @@ QUARANTINE_COLUMNS = (
 )
 
 
-class RowReader(Protocol):
-    """What turns delivered rows into records; one per delivery."""
-
-    def read(self, row: Mapping[str, Any], /) -> UsageRecord | CostLine | Rejection:
-        """Return the record in a row, or why there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The landing table of one kind of source, and how its rows are read."""
-
-    kind: str
-    table: Table
-    columns: tuple[str, ...]
-    constants: tuple[Any, ...]
-    new_reader: Callable[[], RowReader]
-
-
-@dataclass(slots=True)
-class _Chunk:
-    """Rows on their way into the landing table and into quarantine."""
-
-    landed: list[tuple[Any, ...]]
-    quarantined: list[tuple[Any, ...]]
-    rounded_count: int = 0
-
-    @property
-    def row_count(self) -> int:
-        """Return how many rows there are."""
-        return len(self.landed) + len(self.quarantined)
-
-    def counts(self) -> LandingReport:
-        """Return the counts of these rows."""
-        counts = LandingReport(landed_count=len(self.landed), rounded_count=self.rounded_count)
-        counts.quarantined.update(row[2] for row in self.quarantined)
-        return counts
-
-
 def land_usage(
     warehouse: Warehouse, pull: Pull, deliveries: Iterable[Delivery], report: LandingReport
 ) -> None:
     """Land usage deliveries, each in its own transaction; versions already landed are skipped.
 
-    ``report`` is added to as they land, so that it tells the truth when a source fails half-way.
+    Files land several at a time, with ids in the order in which they are listed. ``report`` is
+    added to as they land, so that it tells the truth when a source fails half-way.
     """
     landed = LandedVersions(warehouse, pull.source, restates=False)
-    _land(warehouse, pull, usage_target(pull), landed, deliveries, report)
+    _Landing(warehouse, pull, usage_target(pull), report).land(landed, deliveries)
 
 
 def land_costs(
@@ -95,7 +58,7 @@ def land_costs(
 ) -> None:
     """Land cost deliveries; an object that says again what it said last is skipped."""
     landed = LandedVersions(warehouse, pull.source, restates=True)
-    _land(warehouse, pull, cost_target(pull), landed, deliveries, report)
+    _Landing(warehouse, pull, cost_target(pull), report).land(landed, deliveries)
 
 
 def usage_target(pull: Pull) -> Target:
@@ -104,9 +67,10 @@ def usage_target(pull: Pull) -> Target:
     return Target(
         "usage",
         raw.usage_records,
-        ("delivery_id", "row_number", "landed_on", *UsageRecord._fields[:-1]),
-        (pull.landed_on,),
+        {"landed_on": pull.landed_on},
+        UsageRecord._fields[:-1],
         lambda: UsageReader(pull.source, pull.fields, zone, pull.now),
+        lambda: PlainRows(pull.source, pull.fields, zone, pull.now),
     )
 
 
@@ -115,39 +79,79 @@ def cost_target(pull: Pull) -> Target:
     return Target(
         "cost",
         raw.cost_lines,
-        ("delivery_id", "row_number", "source", *CostLine._fields[:-1]),
-        (pull.source,),
+        {"source": pull.source},
+        CostLine._fields[:-1],
         lambda: CostReader(pull.now),
     )
 
 
-def _land(
-    warehouse: Warehouse,
-    pull: Pull,
-    target: Target,
-    landed: LandedVersions,
-    deliveries: Iterable[Delivery],
-    report: LandingReport,
-) -> None:
-    for delivery in deliveries:
-        version = landed.new_version(delivery)
-        if version is None:
-            report.skipped_count += 1
-            continue
+class _Landing:
+    """The landing of one pull's deliveries."""
+
+    def __init__(
+        self, warehouse: Warehouse, pull: Pull, target: Target, report: LandingReport
+    ) -> None:
+        self._warehouse = warehouse
+        self._pull = pull
+        self._target = target
+        self._report = report
+        self._in_flight = InFlight(self._settle)
+
+    def land(self, landed: LandedVersions, deliveries: Iterable[Delivery]) -> None:
+        """Land what is new; what carries a cursor, or comes row by row, one after the other."""
+        with self._in_flight:
+            for delivery in deliveries:
+                version = landed.new_version(delivery)
+                is_alone = delivery.blocks is None or delivery.cursor is not None
+                if version is not None:
+                    self._in_flight.make_room(alone=is_alone)
+                if version is None or not self._start(delivery, version, alone=is_alone):
+                    self._report.skipped_count += 1
+        self._report.delivery_ids.sort()
+
+    def _start(self, delivery: Delivery, version: str, *, alone: bool) -> bool:
+        """Claim a delivery and land it; say whether it is new. Ids follow the listing."""
+        with ExitStack() as stack:
+            connection = stack.enter_context(self._warehouse.begin())
+            identity = (delivery.object, version, None)
+            delivery_id = claim_delivery(connection, self._pull, self._target.kind, identity)
+            if delivery_id is None:
+                return False
+            transaction = stack.pop_all()
+        self._in_flight.run(
+            lambda: self._land_one(transaction, connection, delivery, delivery_id), alone=alone
+        )
+        return True
+
+    def _land_one(
+        self, transaction: ExitStack, connection: Connection, delivery: Delivery, delivery_id: int
+    ) -> tuple[str, LandingReport]:
+        with transaction:
+            write = _Writing(
+                self._warehouse, connection, self._pull, self._target, self._in_flight.check
+            )
+            made = self._chunks(transaction, delivery, delivery_id)
+            counts = write.all(delivery.object, delivery_id, made)
+            if delivery.cursor is not None:
+                save_cursor(connection, self._pull.source, delivery.cursor)
+        return delivery.object, counts
+
+    def _chunks(self, threads: ExitStack, delivery: Delivery, delivery_id: int) -> Iterator[Chunk]:
+        blocks = delivery.in_blocks()
+        if delivery.blocks is None:
+            return chunks(self._target, delivery_id, blocks)
+        # Decompressing and splitting, reading, and writing overlap.
+        read = threads.enter_context(read_ahead(blocks))
+        return threads.enter_context(read_ahead(chunks(self._target, delivery_id, read)))
+
+    def _settle(self, landed: Future[tuple[str, LandingReport]]) -> None:
         try:
-            with warehouse.begin() as connection:
-                identity = (delivery.object, version, None)
-                counts = land_rows(warehouse, connection, pull, target, identity, delivery.rows)
-                if counts is not None and delivery.cursor is not None:
-                    save_cursor(connection, pull.source, delivery.cursor)
+            object_name, counts = landed.result()
         except DeliveryFailed as failure:
-            report.failures.append(failure)
-            continue
-        if counts is None:
-            report.skipped_count += 1
-        else:
-            report.add(counts)
-            pull.progress(delivery.object, report.delivered_count)
+            self._report.failures.append(failure)
+            return
+        self._report.add(counts)
+        self._pull.tell(object_name, self._report.delivered_count)
 
 
 def land_rows(
@@ -165,46 +169,38 @@ def land_rows(
     delivery_id = claim_delivery(connection, pull, target.kind, identity)
     if delivery_id is None:
         return None
-    counts = LandingReport(delivery_count=1, delivery_ids=[delivery_id])
-    for chunk in _chunks(target, delivery_id, rows()):
-        warehouse.copy_rows(connection, target.table, target.columns, chunk.landed)
+    made = chunks(target, delivery_id, in_blocks(rows()))
+    return _Writing(warehouse, connection, pull, target).all(identity[0], delivery_id, made)
+
+
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """The writing of deliveries within a transaction."""
+
+    warehouse: Warehouse
+    connection: Connection
+    pull: Pull
+    target: Target
+    check: Callable[[], None] = lambda: None
+
+    def all(self, object_name: str, delivery_id: int, made: Iterator[Chunk]) -> LandingReport:
+        """Write the chunks of a delivery and their counts."""
+        counts = LandingReport(delivery_count=1, delivery_ids=[delivery_id])
+        for chunk in made:
+            self.check()
+            self._chunk(chunk)
+            counts.add(chunk.counts())
+            self.pull.tell(object_name, counts.delivered_count)
+        record_counts(self.connection, delivery_id, counts)
+        return counts
+
+    def _chunk(self, chunk: Chunk) -> None:
+        copy, table, columns = self.warehouse.copy_rows, self.target.table, self.target.columns
+        for rows in chunk.plain:
+            # Straight into the day's partition: the server need not look for it row by row.
+            partition = partition_name(table, self.pull.landed_on)
+            copy_binary(self.connection, partition, columns, rows)
+        if chunk.landed:
+            copy(self.connection, table, columns, chunk.landed)
         if chunk.quarantined:
-            warehouse.copy_rows(connection, raw.quarantine, QUARANTINE_COLUMNS, chunk.quarantined)
-        counts.add(chunk.counts())
-        pull.progress(identity[0], counts.delivered_count)
-    record_counts(connection, delivery_id, counts)
-    return counts
-
-
-def _chunks(target: Target, delivery_id: int, rows: Iterator[DeliveredRow]) -> Iterator[_Chunk]:
-    """Yield the rows of a delivery, a bounded number at a time."""
-    reader, now = target.new_reader(), datetime.now(UTC)
-    chunk, characters = _Chunk([], []), 0
-    for row_number, row in rows:
-        record = row if isinstance(row, Unreadable) else reader.read(row)
-        if isinstance(record, (Rejection, Unreadable)):
-            reason, detail, text = _unread(row, record)
-            chunk.quarantined.append((delivery_id, row_number, reason, detail, text, now))
-            characters += len(text)
-        else:
-            chunk.landed.append((delivery_id, row_number, *target.constants, *record[:-1]))
-            chunk.rounded_count += record.is_rounded
-            characters += _weight(record)
-        if chunk.row_count >= CHUNK_ROWS or characters > CHUNK_CHARACTERS:
-            yield chunk
-            chunk, characters = _Chunk([], []), 0
-    if chunk.row_count:
-        yield chunk
-
-
-def _unread(
-    row: Mapping[str, Any] | Unreadable, refusal: Rejection | Unreadable
-) -> tuple[str, str, str]:
-    text = row.text if isinstance(row, Unreadable) else write_json(row)
-    return str(refusal.reason), storable(refusal.detail), storable(text)
-
-
-def _weight(record: UsageRecord | CostLine) -> int:
-    """Return the size of the part of a record that can be large."""
-    text = record.metadata if isinstance(record, UsageRecord) else record.tags
-    return len(text or "")
+            copy(self.connection, raw.quarantine, QUARANTINE_COLUMNS, chunk.quarantined)

@@ -9,7 +9,8 @@ from uuid import uuid4
 from sqlalchemy import Connection, Row, Select, func, select
 
 from assets.ingestion.bookkeeping import LandingReport, Pull, record_pull
-from assets.ingestion.landing import Target, cost_target, land_rows, usage_target
+from assets.ingestion.chunks import Target
+from assets.ingestion.landing import cost_target, land_rows, usage_target
 from assets.ingestion.plans import mixpanel_project, usage_fields
 from connectors.deliveries import DeliveredRow
 from connectors.mixpanel import usage_row

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from assets.ingestion import landing
+from assets.ingestion import chunks
 from assets.ingestion.bookkeeping import LandingReport, Pull
 from assets.ingestion.landing import land_costs, land_usage
 from connectors.deliveries import Delivery, DeliveryFailed, SourceUnavailable, Unreadable
+from connectors.partitions import ensure_days
 from models.delivered import Reason
 from models.tables import ops, raw
 
@@ -55,6 +56,7 @@ def land(warehouse, deliveries, *, how=land_usage, progress=None, **settings):
     if progress is not None:
         pull = Pull("p1", "gateway", NOW, progress=progress)
     report = LandingReport()
+    ensure_days(warehouse, raw.usage_records, pull.landed_on)
     how(warehouse, pull, deliveries, report)
     return report
 
@@ -75,12 +77,13 @@ def test_a_record_lands_exactly_as_delivered(warehouse):
     land(warehouse, [delivery("f", [row])])
     with warehouse.begin() as connection:
         landed = connection.execute(select(raw.usage_records)).one()
-        # jsonb keeps the digits of a number, `1.10` included.
+        # The digits of a number stay as they were, those of `1.10` included.
+        today = connection.exec_driver_sql("select landed_at::date from raw.deliveries").scalar()
         text = connection.exec_driver_sql("select metadata::text from raw.usage_records").scalar()
     assert landed.value == Decimal("12345678901234567890123456789.123456789")
     assert landed.occurred_at == datetime(2026, 3, 1, tzinfo=UTC)
-    assert (landed.source, landed.record_id, landed.row_number) == ("gateway", "a", 1)
-    assert text == '{"n": 1.10}'
+    assert (landed.landed_on, landed.record_id, landed.row_number) == (today, "a", 1)
+    assert text == '{"n":1.10}'
 
 
 def test_delivered_is_landed_plus_quarantined(warehouse):
@@ -119,7 +122,7 @@ def test_a_delivery_landed_by_another_pull_meanwhile_is_skipped(warehouse):
 
 
 def test_a_source_that_breaks_off_leaves_whole_deliveries_only(warehouse, monkeypatch):
-    monkeypatch.setattr(landing, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(chunks, "CHUNK_ROWS", 2)
 
     def breaking():
         for number in range(5):
@@ -195,7 +198,7 @@ def test_one_failed_delivery_does_not_hold_the_others(warehouse):
 
 
 def test_rows_come_in_chunks_of_bounded_size(warehouse, monkeypatch):
-    monkeypatch.setattr(landing, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(chunks, "CHUNK_ROWS", 10)
     seen = []
     rows = [usage(f"r{number}") for number in range(25)]
     land(warehouse, [delivery("f", rows)], progress=lambda name, done: seen.append((name, done)))

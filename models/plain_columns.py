@@ -1,0 +1,75 @@
+"""Where the fields of usage records are in rows of typed columns, as SQL."""
+
+import re
+from collections.abc import Collection, Mapping
+
+from models.plain_usage import Reading, Text, is_flat_object
+from models.usage import STANDARD_NAMES
+
+_TEXT_TYPES = frozenset({"string", "large_string"})
+_FLOATS = frozenset({"halffloat", "float", "double"})
+
+
+def wanted_columns(columns: Collection[str], reading: Reading) -> list[str]:
+    """Return those of the columns that a record may be read from."""
+    wanted = {path for field in STANDARD_NAMES for path in reading.paths(field)}
+    wanted |= {path.partition(".")[0] for path in wanted} | {"specversion"}
+    return [name for name in columns if name in wanted]
+
+
+def column_texts(columns: Mapping[str, str], reading: Reading) -> dict[str, Text] | None:
+    """Return the fields in rows of columns with these types; None if no row can be plain.
+
+    In SQL the columns are ``c0``, ``c1`` and so on: to DuckDB, ``ID`` and ``id`` were one name.
+    """
+    texts = {field: _field(field, columns, reading) for field in STANDARD_NAMES}
+    found = {field: text for field, text in texts.items() if text is not None}
+    return found if len(found) == len(texts) else None
+
+
+def _field(field: str, columns: Mapping[str, str], reading: Reading) -> Text | None:
+    if isinstance(reading.fields.get(field), Mapping):
+        return reading.constant(field)
+    texts: list[str] = []
+    conditions: list[str] = []
+    for path in reading.paths(field):
+        parent = path.partition(".")[0]
+        if path in columns:
+            text, condition = _typed(field, columns[path], _sql_name(columns, path))
+            texts.append(text)
+            conditions.append(condition)
+        elif parent in columns:
+            # What lies within a column counts only where the columns before it are empty.
+            before = f"coalesce({', '.join([*texts, 'null'])}) is not null"
+            conditions.append(f"({before} or {_sql_name(columns, parent)} is null)")
+    if field == "metadata" and "metadata" not in reading.fields and "specversion" in columns:
+        conditions.append("false")
+    text = f"coalesce({', '.join(texts)})" if texts else "null::varchar"
+    return Text(text, " and ".join(conditions) or "true")
+
+
+def _sql_name(columns: Mapping[str, str], name: str) -> str:
+    return f"c{list(columns).index(name)}"
+
+
+def _typed(field: str, kind: str, column: str) -> tuple[str, str]:
+    """Return a column as text, and the condition under which Python reads the same."""
+    if kind in _TEXT_TYPES:
+        text = f"nullif({column}, '')"
+        if field == "metadata":
+            return text, f"({text} is null or {is_flat_object(column)})"
+        return text, f"({column} is null or not contains({column}, chr(0)))"
+    if field == "value" and kind in _FLOATS:
+        # The shortest digits that read back as the same double.
+        return f"{column}::double::varchar", "true"
+    if _is_read(field, kind):
+        return f"{column}::varchar", "true"
+    return "null", f"{column} is null"
+
+
+def _is_read(field: str, kind: str) -> bool:
+    if field == "timestamp":
+        return kind.startswith("timestamp[us")
+    if field == "value" and kind.startswith("decimal128"):
+        return True
+    return field != "metadata" and re.fullmatch(r"u?int\d+", kind) is not None
