@@ -7,9 +7,12 @@
     Which builds a rollup holds stands in `ops.rollups`, written in the transaction that writes the
     cells. Without that row, or where the model means something else by now, everything is rebuilt.
 
+    Cells of archived months are never touched, as nothing new is journaled for these; a rebuild
+    carries them over from the table there is.
+
     config: cell = the columns that make a cell, and the table's unique key; rebuilt_by = day or month,
     see `in_rebuilt_period`; definition_query = a query whose answer changes when the meaning of the
-    cells does.
+    cells does; usage_month = the UTC month of a cell, for rollups that are made of the journal itself.
 -#}
 {% materialization rollup, adapter='postgres' %}
 
@@ -76,9 +79,13 @@
 -#}
 {% macro rebuild_rollup(relation, cell, sql) -%}
     {%- set rebuilt = make_intermediate_relation(relation) -%}
+    {%- set is_made_of_journal = config.get('usage_month') is not none -%}
     drop table if exists {{ rebuilt }} cascade;
     create table {{ rebuilt }} as select * from ({{ sql }}) as cells limit 0;
-    {% for period in usage_periods(config.require('rebuilt_by')) %}
+    {% if is_made_of_journal and has_archive() %}
+        {{ carry_archived_cells(rebuilt) }};
+    {% endif %}
+    {% for period in usage_periods(config.require('rebuilt_by'), with_archived=not is_made_of_journal) %}
         insert into {{ rebuilt }}
         {{ sql | replace(beginning_of_time(), period[0]) | replace(end_of_time(), period[1]) }};
     {% endfor %}
@@ -92,8 +99,47 @@
 {%- endmacro %}
 
 
+{#-
+    The cells of archived months, which can be made of nothing else than themselves: as the pipeline's
+    table has them, whichever target is built. They hold what an archived month held in the end; that
+    a recomputation may see all of it is known before it begins.
+-#}
+{% macro carry_archived_cells(relation) -%}
+    {%- set kept = api.Relation.create(
+        database=this.database, schema=config.get('schema'), identifier=this.identifier
+    ) -%}
+    {%- if load_cached_relation(kept) is none or has_new_keys() -%}
+        {{ exceptions.raise_compiler_error(
+            this.identifier ~ ' cannot be rebuilt: a part of the journal is archived. Bring it back with '
+            ~ archives_to_restore() ~ ', then run again'
+        ) }}
+    {%- endif -%}
+    insert into {{ relation }}
+    select {{ model.columns.keys() | join(', ') }}
+    from {{ kept }}
+    where {{ config.get('usage_month') }} in (select usage_month from ops.archived_months)
+{%- endmacro %}
+
+
+{#- Whether the cells of archived months lack something that later versions of the catalog ask for. -#}
+{% macro has_new_keys() -%}
+    {%- set query = config.get('new_keys_query') -%}
+    {{ return(query is not none and run_query(query).rows[0][0]) }}
+{%- endmacro %}
+
+
+{% macro archives_to_restore() -%}
+    {%- set found = run_query('select distinct archive_id from ops.archived_months order by archive_id') -%}
+    {%- set commands = [] -%}
+    {%- for archive in found.rows -%}
+        {%- do commands.append('`meterhouse journal restore ' ~ archive[0] ~ '`') -%}
+    {%- endfor -%}
+    {{ return(commands | join(' and ')) }}
+{%- endmacro %}
+
+
 {#- The periods, days or months, of the months in which there is usage, as pairs of instants. -#}
-{% macro usage_periods(length) -%}
+{% macro usage_periods(length, with_archived) -%}
     {{ return(run_query("
         select distinct starts_at::text, (starts_at + interval '1 " ~ length ~ "')::text
         from (
@@ -103,6 +149,7 @@
                 interval '1 " ~ length ~ "'
             ) at time zone 'UTC' as starts_at
             from (select distinct usage_month from journal.jnl_control_totals) as months
+            " ~ ('' if with_archived else 'where usage_month not in (select usage_month from ops.archived_months)') ~ "
         ) as periods
         order by starts_at::text
     ").rows) }}

@@ -1,7 +1,8 @@
 {#-
     Cells of the usage rollups that are not what their entries, hours or days come to, computed in
     another way than the rollups do: for the cells of one hour (`sampled`), which another build
-    chooses differently, or for all there are.
+    chooses differently, or for all there are. Of archived months, whose entries are not here, only
+    days, months and totals are compared.
 -#}
 {% macro differing_rollups(sampled) -%}
 with
@@ -43,6 +44,9 @@ entries as (
     from {{ ref('jnl_usage_entries') }}
     where
         build_number <= (select parameters.journal_watermark from parameters)
+        {% if has_archive() %}
+        and {{ is_in_journal('occurred_at') }}
+        {% endif %}
         {% if sampled %}
         and occurred_at >= (select sample.usage_hour from sample)
         and occurred_at < (select sample.usage_hour + interval '1 hour' from sample)
@@ -85,9 +89,14 @@ hours as (
 
     select *
     from {{ ref('fct_usage_hourly') }}
-    {% if sampled %}
-    where usage_hour = (select sample.usage_hour from sample)
-    {% endif %}
+    where
+        true
+        {% if has_archive() %}
+        and {{ is_in_journal('usage_hour') }}
+        {% endif %}
+        {% if sampled %}
+        and usage_hour = (select sample.usage_hour from sample)
+        {% endif %}
 
 ),
 
@@ -251,4 +260,11 @@ where
         {{ other }}.quantity_sum, {{ other }}.record_count, {{ other }}.quantity_min,
         {{ other }}.quantity_max, {{ other }}.quantity_last, {{ other }}.last_recorded_at
     )
+{%- endmacro %}
+
+
+{#- Whether the month of an instant is not archived. -#}
+{% macro is_in_journal(instant) -%}
+    date_trunc('month', {{ instant }} at time zone 'UTC')::date
+    not in (select archived_months.usage_month from ops.archived_months)
 {%- endmacro %}

@@ -1,5 +1,7 @@
 {{ config(pre_hook='{{ hash_joins() }}') }}
 
+{%- set is_archived = has_archive() %}
+
 with
 
 parameters as (
@@ -72,11 +74,16 @@ judged as (
         unjournaled.record_key,
         journaled.delivery_id as kept_delivery_id,
         journaled.row_number as kept_row_number,
-        case
-            when journaled.record_key is null then 'conflicting_correction'
-            when {{ is_same_record('unjournaled', 'journaled') }} then 'duplicate'
-            else 'conflicting_id'
-        end as outcome
+        coalesce(
+            {% if is_archived %}
+            {{ archive_outcome('unjournaled') }},
+            {% endif %}
+            case
+                when journaled.record_key is null then 'conflicting_correction'
+                when {{ is_same_record('unjournaled', 'journaled') }} then 'duplicate'
+                else 'conflicting_id'
+            end
+        ) as outcome
     from unjournaled
     {{
         look_up(
@@ -85,6 +92,9 @@ judged as (
             'kept.record_key = unjournaled.record_key and not kept.is_reversal'
         )
     }}
+    {% if is_archived %}
+    {{ look_up_archive('unjournaled') }}
+    {% endif %}
 
 )
 

@@ -16,6 +16,8 @@
     )
 }}
 
+{%- set is_archived = has_archive() %}
+
 with
 
 parameters as (
@@ -24,6 +26,26 @@ parameters as (
     from {{ source('ops', 'parameters') }}
 
 ),
+
+{% if is_archived %}
+claimed_records as (
+
+    select *
+    from {{ ref('stg_raw__unjournaled_records') }}
+
+),
+
+-- What is archived, and what would change an archived month, never gets further than here.
+judged_records as (
+
+    select
+        claimed_records.*,
+        {{ archive_outcome('claimed_records') }} as archive_outcome
+    from claimed_records
+    {{ look_up_archive('claimed_records') }}
+
+),
+{% endif %}
 
 records as (
 
@@ -39,7 +61,12 @@ records as (
         metadata,
         corrects_key,
         is_correction
+    {% if is_archived %}
+    from judged_records
+    where archive_outcome is null
+    {% else %}
     from {{ ref('stg_raw__unjournaled_records') }}
+    {% endif %}
 
 ),
 
@@ -143,6 +170,8 @@ ranked_records as (
 
 ),
 
+-- Those whose key is journaled already are left out by the unique key, as they are inserted: looking
+-- each up before would cost as much again.
 new_entries as (
 
     select
@@ -160,21 +189,9 @@ new_entries as (
     from ranked_records
     left join refused_keys
         on ranked_records.record_key = refused_keys.record_key
-    {% if not is_first_run() %}
-    {{
-        look_up(
-            this,
-            'journaled',
-            'kept.record_key = ranked_records.record_key and not kept.is_reversal'
-        )
-    }}
-    {% endif %}
     where
         ranked_records.delivery_rank = 1
         and refused_keys.record_key is null
-        {% if not is_first_run() %}
-        and journaled.record_key is null
-        {% endif %}
 
 ),
 

@@ -3,6 +3,7 @@
         materialized='rollup',
         cell=['tenant_id', 'dimension_id', 'usage_hour'],
         rebuilt_by='day',
+        usage_month="date_trunc('month', usage_hour at time zone 'UTC')::date",
         indexes=[{'columns': ['usage_hour']}],
         pre_hook='{{ hash_joins() }}',
     )

@@ -3,6 +3,7 @@
         materialized='rollup',
         cell=['tenant_id', 'dimension_id', 'usage_date', 'metadata_key', 'metadata_value'],
         rebuilt_by='day',
+        usage_month="date_trunc('month', usage_date::timestamp)::date",
         definition_query="
             select md5(string_agg(keys.named, ',' order by keys.named))
             from (
@@ -10,6 +11,28 @@
                 from catalog.dimensions
                 where distinct_on is not null
             ) as keys
+        ",
+        new_keys_query="
+            select exists (
+                select 1
+                from (
+                    select
+                        dimensions.dimension_id,
+                        min(versions.accepted_at) as first_accepted_at
+                    from catalog.dimensions
+                    inner join catalog.versions
+                        on dimensions.catalog_version = versions.catalog_version
+                    where dimensions.distinct_on is not null
+                    group by dimensions.dimension_id, dimensions.distinct_on
+                ) as keys
+                inner join journal.jnl_control_totals as totals
+                    on keys.dimension_id = totals.dimension_id
+                inner join ops.archived_months
+                    on totals.usage_month = archived_months.usage_month
+                inner join ops.archives
+                    on archived_months.archive_id = archives.archive_id
+                where keys.first_accepted_at > archives.archived_at
+            )
         ",
         pre_hook='{{ hash_joins() }}',
         contract={'enforced': false},

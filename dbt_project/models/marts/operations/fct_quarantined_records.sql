@@ -63,8 +63,14 @@ quarantined as (
         conflicting.delivery_id,
         conflicting.row_number,
         conflicting.reason,
-        case conflicting.reason
-            when 'conflicting_id'
+        case
+            when conflicting.reason = 'archived_time'
+                then 'its month is archived: to be restored, then replayed'
+            when conflicting.reason = 'archived_original'
+                then 'the month of what it corrects is archived: to be restored, then replayed'
+            when conflicting.reason = 'conflicting_id' and conflicting.kept_delivery_id is null
+                then 'an archived record has the same id and other content'
+            when conflicting.reason = 'conflicting_id'
                 then
                     'row ' || conflicting.kept_row_number || ' of delivery '
                     || conflicting.kept_delivery_id || ' has the same id and other content'
