@@ -140,6 +140,7 @@ def read_optional_name(field: str, given: Any) -> str | None:
         )
     if "\x00" in text:
         refuse_nul(text)
+    _refuse_surrogates(text)
     return text if text.strip() else None
 
 
@@ -159,7 +160,9 @@ def read_metadata(given: Any) -> str:
         if "\\u0000" in label or "\\u0000" in text:
             refuse_nul(str(name), str(given[name]))
         delivered.append(f"{label}:{text}")
-    return "{" + ",".join(delivered) + "}"
+    whole = "{" + ",".join(delivered) + "}"
+    _refuse_surrogates(whole)
+    return whole
 
 
 def _metadata_scalar(value: Any) -> str:
@@ -180,6 +183,12 @@ def refuse_nul(*texts: str) -> None:
     """Refuse a row one of whose texts holds NUL, which Postgres cannot store."""
     if any("\x00" in text for text in texts):
         raise RowError(Reason.INVALID_ENCODING, "a text of the row holds a NUL character")
+
+
+def _refuse_surrogates(text: str) -> None:
+    """Raise ``UnicodeError`` if a text holds half a pair, which is no character."""
+    if not text.isascii():
+        text.encode()
 
 
 def missing(field: str) -> RowError:

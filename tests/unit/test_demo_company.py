@@ -62,9 +62,15 @@ def read(
                 yield row if isinstance(row, Unreadable) else reader.read(row)
 
 
+def content(record: UsageRecord) -> object:
+    """Return what makes two records the same, however they are written."""
+    metadata = None if record.metadata is None else json.loads(record.metadata)
+    return record._replace(metadata=metadata)
+
+
 def found(rows: Iterator[UsageRecord | Rejection | Unreadable]) -> Expected:
     """Deduplicate and correct as the journal does, in the plainest way."""
-    contents: dict[str, str] = {}
+    contents: dict[str, object] = {}
     corrected_by: dict[str, str] = {}
     counts = Expected()
     quarantined: Counter[str] = Counter()
@@ -74,13 +80,13 @@ def found(rows: Iterator[UsageRecord | Rejection | Unreadable]) -> Expected:
         if not isinstance(row, UsageRecord):
             quarantined[row.reason.value] += 1
         elif row.record_id in contents:
-            same = contents[row.record_id] == row.content_hash
+            same = contents[row.record_id] == content(row)
             counts.duplicates += same
             conflicts["conflicting_id"] += not same
         elif row.corrects and corrected_by.setdefault(row.corrects, row.record_id) != row.record_id:
             conflicts["conflicting_correction"] += 1
         else:
-            contents[row.record_id] = row.content_hash
+            contents[row.record_id] = content(row)
             counts.journaled += 1
     counts.quarantined, counts.conflicts = dict(quarantined), dict(conflicts)
     return counts

@@ -2,13 +2,12 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.delivered import Reason, Rejection, plain
+from models.delivered import Reason, Rejection
 from models.exact_json import read_json, storable, write_json
 from models.usage import UsageReader, UsageRecord, read_usage_record, record_key
 
@@ -40,7 +39,7 @@ def test_the_standard_names_are_read():
     assert (record.tenant_id, record.dimension_id, record.value) == ("acme", "calls", Decimal(1))
     assert record.metadata == '{"region":"eu"}'
     assert record.record_key == record_key("gateway", "r1")
-    assert record.corrects_key == record_key("gateway", "r0")
+    assert record.corrects == "r0"
 
 
 @pytest.mark.parametrize("name", ["tenant_id", "customer_id", "customerId", "subject"])
@@ -120,7 +119,7 @@ def test_fields_map_columns_paths_and_constants():
     ],
 )
 def test_values_are_exact_or_rounded_half_even_to_nine_decimals(given_value, expected):
-    assert plain(read(value=given_value).value) == expected
+    assert read(value=given_value).value == Decimal(expected)
 
 
 def test_rounding_is_told():
@@ -242,33 +241,6 @@ def test_metadata_is_a_flat_object(bad):
     assert reason(metadata=bad) is Reason.BAD_METADATA
 
 
-def test_the_same_content_has_the_same_hash_however_it_is_written():
-    one = read(value="1.50", metadata='{"a": 1.0, "b": "x"}', timestamp="2026-03-01T13:00:00+01:00")
-    two = read(value=1.5, metadata={"b": "x", "a": 1}, timestamp="2026-03-01T12:00:00.000Z")
-    assert one.content_hash == two.content_hash
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"value": "2"},
-        {"tenant_id": "other"},
-        {"dimension_id": "other"},
-        {"timestamp": "2026-03-01T12:00:01Z"},
-        {"metadata": {"a": 1}},
-        {"corrects": "r0"},
-    ],
-)
-def test_other_content_has_another_hash(changes):
-    assert read(**changes).content_hash != read().content_hash
-
-
-def test_fields_cannot_run_into_each_other():
-    one = read(tenant_id='a","b', dimension_id="c")
-    two = read(tenant_id="a", dimension_id='b","c')
-    assert one.content_hash != two.content_hash
-
-
 def test_rows_without_id_are_known_by_content_and_occurrence():
     def ids(rows):
         reader = UsageReader("gateway", None, UTC, NOW)
@@ -327,15 +299,3 @@ def test_what_is_nested_to_the_limit_can_still_be_kept():
     assert write_json(row).count("[") == 900
     with pytest.raises(ValueError, match="nested too deeply"):
         read_json("[" * 100_000)
-
-
-def test_reading_is_fast_enough():
-    """The goal is 60,000 rows a second on a quiet core; a tenth of it is a defect."""
-    rows = [
-        {**BASE, "id": f"r{number}", "value": f"{number}.000000001", "metadata": {"k": "v"}}
-        for number in range(5_000)
-    ]
-    reader = UsageReader("gateway", None, ZoneInfo("UTC"), NOW)
-    started = datetime.now(UTC)
-    assert all(isinstance(reader.read(row), UsageRecord) for row in rows)
-    assert datetime.now(UTC) - started < timedelta(seconds=5_000 / 6_000)
