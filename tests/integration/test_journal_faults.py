@@ -1,0 +1,142 @@
+"""What dies half-way is completed by the next run, and nothing is there twice."""
+
+import random
+import threading
+import time
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+
+from assets.transform.builds import begin_build, build_inputs, finish_build
+from connectors.dbt import DbtError, run_project
+from tests.conftest import fresh_pipeline
+
+AS_OF = datetime(2026, 11, 1, tzinfo=UTC)
+MODELS = ["+jnl_delivery_counts", "jnl_control_totals", "+fct_usage_monthly"]
+ENTRIES = """
+    select record_id, is_reversal, tenant_id, dimension_id, occurred_at, value, sign
+    from journal.jnl_usage_entries
+    inner join raw.deliveries using (delivery_id)
+    where source = '{}'
+    order by record_id, is_reversal
+"""
+OUTCOMES = """
+    select sum(delivered_count) = sum(journaled_count + duplicate_count + conflicting_count)
+        and count(*) = count(journaled_deliveries.delivery_id)
+    from raw.deliveries
+    left join ops.journaled_deliveries using (delivery_id)
+"""
+ROLLUPS_ARE_WRONG = """
+    with
+    cells as (
+        select
+            tenant_id, dimension_id, date_trunc('hour', occurred_at, 'UTC') as usage_hour,
+            sum(value) as quantity_sum, sum(sign) as record_count
+        from journal.jnl_usage_entries
+        group by 1, 2, 3
+    )
+    select *
+    from cells
+    full join marts.fct_usage_hourly as hourly using (tenant_id, dimension_id, usage_hour)
+    where (cells.quantity_sum, cells.record_count)
+        is distinct from (hourly.quantity_sum, hourly.record_count)
+"""
+
+
+@pytest.fixture(scope="module")
+def journal(postgres, prepared_template, tmp_path_factory):
+    with fresh_pipeline(postgres, prepared_template, tmp_path_factory.mktemp("faults")) as pipeline:
+        yield pipeline
+
+
+def record(number, draw):
+    return {
+        "id": f"r{number}",
+        "timestamp": f"2026-09-{draw.randint(1, 30):02d}T{draw.randint(0, 23):02d}:30:00Z",
+        "tenant_id": draw.choice(["t1", "t2", "t3"]),
+        "dimension_id": draw.choice(["calls", "bytes"]),
+        "value": str(draw.randint(-1000, 1000)),
+    }
+
+
+def history(draw, count):
+    """Return records, a tenth of which correct an earlier one that nothing has corrected yet."""
+    records, open_ids = [], []
+    for number in range(count):
+        made = record(number, draw)
+        if open_ids and draw.random() < 0.1:
+            made["corrects"] = open_ids.pop(draw.randrange(len(open_ids)))
+        open_ids.append(made["id"])
+        records.append(made)
+    return records
+
+
+def build(pipeline):
+    """Run one build of the journal and the rollups; returns whether all of it went through."""
+    with pipeline.warehouse.begin() as connection:
+        inputs = build_inputs(connection, "none", AS_OF, "adjust", "tests")
+        number = begin_build(connection, inputs, datetime.now(UTC))
+    try:
+        results = list(run_project(["run", "--select", *MODELS], pipeline.directory / "dbt"))
+    except DbtError:
+        return False
+    if not all(result.is_successful for result in results):
+        return False
+    with pipeline.warehouse.begin() as connection:
+        finish_build(connection, number, datetime.now(UTC))
+    return True
+
+
+def kill_builds_after(pipeline, seconds):
+    """End every connection of dbt to this database once the time is over."""
+
+    def kill():
+        time.sleep(seconds)
+        with pipeline.warehouse.begin() as connection:
+            connection.execute(
+                text(
+                    "select pg_terminate_backend(pid) from pg_stat_activity"
+                    " where application_name = 'dbt' and datname = current_database()"
+                )
+            )
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_builds_that_are_killed_leave_nothing_half_done(journal, seed):
+    draw = random.Random(seed)
+    records = history(draw, 400)
+    once, many = f"whole{seed}", f"killed{seed}"
+    journal.deliver(once, records)
+    assert build(journal)
+    delivered = records + draw.sample(records, 100)
+    draw.shuffle(delivered)
+    # Of two deliveries of one id the content is the same, so their order does not matter.
+    for number in range(5):
+        journal.deliver(many, delivered[number * 100 : number * 100 + 100], f"{number}")
+        killer = kill_builds_after(journal, draw.uniform(0.05, 1.5))
+        build(journal)
+        killer.join()
+    assert build(journal)
+    assert journal.rows(ENTRIES.format(many)) == journal.rows(ENTRIES.format(once))
+    assert journal.rows(OUTCOMES)[0][0]
+    assert journal.rows(ROLLUPS_ARE_WRONG) == []
+
+
+def test_rollups_that_were_damaged_are_found_and_made_anew(journal):
+    journal.deliver("damaged", [record(number, random.Random(number)) for number in range(50)])
+    assert build(journal)
+    with journal.warehouse.begin() as connection:
+        connection.execute(
+            text("update marts.fct_usage_hourly set quantity_sum = quantity_sum + 1")
+        )
+    check = ["test", "--select", "usage_rollups_equal_the_whole_journal"]
+    assert [it.status for it in run_project(check, journal.directory / "dbt")] == ["fail"]
+    with journal.warehouse.begin() as connection:
+        connection.execute(text("delete from ops.rollups"))
+    assert build(journal)
+    assert [it.status for it in run_project(check, journal.directory / "dbt")] == ["pass"]
