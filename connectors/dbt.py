@@ -135,6 +135,9 @@ def _invoke(
 ) -> None:
     from dbt.cli.main import dbtRunner
 
+    from connectors.dbt_connections import keep_connections
+
+    keep_connections()
     runner = dbtRunner(
         # The manifest of another target has other schemas: dbt parses that one itself.
         manifest=None if arguments[0] == "parse" or target != "warehouse" else _manifest(),

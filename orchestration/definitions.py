@@ -8,14 +8,14 @@ from typing import Any
 import dagster as dg
 
 from assets.catalog.catalog_tables import catalog_tables
-from assets.checks.everything import all_checks, audits
+from assets.checks.everything import all_checks, in_depth
 from assets.delivery.assets import posted_invoices, synced_payments
 from assets.ingestion.raw_tables import raw_tables
 from assets.ingestion.sources import source_assets
 from assets.invoicing.assets import approved_invoices, closed_invoices
 from assets.partitions import billing_months, usage_days
 from assets.table_specs import external_spec
-from assets.transform.dbt import DbtBuilds, dbt_models
+from assets.transform.dbt import DbtBuilds, dbt_models, on_demand
 from assets.transform.parameters import parameters
 from connectors.dbt import TARGET_DIRECTORY
 from connectors.stripe_invoices import StripeInvoices
@@ -60,7 +60,7 @@ def build_definitions(
             *(external_spec(*relation) for relation in SEEN_BY_THE_BUILD),
         ],
         asset_checks=all_checks(),
-        jobs=jobs(workspace, models, [landed, published, begun], audits()),
+        jobs=jobs(workspace, models, [landed, published, begun], [*in_depth(), *on_demand(models)]),
         schedules=schedules(workspace),
         sensors=sensors(workspace),
         resources={**default_resources(workspace), **(resources or {})},

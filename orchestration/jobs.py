@@ -20,7 +20,7 @@ from models.workspace import Workspace
 RUN = "run"
 PULL = "pull"
 BUILD = "build"
-AUDIT = "audit"
+VERIFY = "verify"
 USAGE = "usage"
 COST = "cost"
 BACKFILL_USAGE = "backfill_usage"
@@ -34,15 +34,15 @@ def jobs(
     workspace: Workspace | None,
     models: dg.AssetsDefinition,
     begun: Sequence[dg.AssetsDefinition],
-    audits: Sequence[dg.AssetChecksDefinition],
+    verified: Sequence[dg.AssetChecksDefinition | dg.AssetCheckKey],
 ) -> list[Any]:
     """Return all jobs of a workspace.
 
     Every build is one of all models as of one instant, whichever sources were pulled before: the
     drafts that a close freezes are never of two minds.
     """
-    audit = dg.AssetSelection.checks(*audits)
-    build = dg.AssetSelection.assets(*begun, models) - audit
+    in_depth = dg.AssetSelection.checks(*verified)
+    build = dg.AssetSelection.assets(*begun, models) - in_depth
     return [
         dg.define_asset_job(
             RUN,
@@ -55,10 +55,11 @@ def jobs(
             description="Journal, rate, draft and allocate what has landed, without pulling.",
         ),
         dg.define_asset_job(
-            AUDIT,
-            selection=audit,
+            VERIFY,
+            selection=in_depth,
             description=(
-                "Hold what has landed against its suites, and the whole journal against its books."
+                "Look closer than a build has time for: suites of what has landed, the whole "
+                "journal against its books, every cell of the rollups."
             ),
         ),
         *pull_jobs(workspace),

@@ -1,6 +1,6 @@
 """Running a job in this process on the workspace's Dagster instance, as the UI would show it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -158,7 +158,32 @@ def open_instance() -> Iterator[DagsterInstance]:
         instance.optimize_for_webserver(
             statement_timeout=0, pool_recycle=-1, max_overflow=MOST_CONNECTIONS
         )
+        remember_columns(instance.event_log_storage)
         yield instance
+
+
+def remember_columns(storage: Any) -> None:
+    """Have Dagster ask once which tables and columns its storage has.
+
+    It asks before each event, over another connection, in case it has not been migrated.
+    """
+    # No setting of Dagster's does this; a method that another version lacks is left alone.
+    for name in ("has_table", "_has_asset_key_col_on_connection"):
+        ask = getattr(storage, name, None)
+        if ask is not None:
+            setattr(storage, name, remembered(ask))
+
+
+def remembered(ask: Callable[..., bool]) -> Callable[..., bool]:
+    """Return a question about a name, its last argument, that is asked until it is answered yes."""
+    known: set[str] = set()
+
+    def has(*arguments: Any) -> bool:
+        if arguments[-1] not in known and ask(*arguments):
+            known.add(arguments[-1])
+        return arguments[-1] in known
+
+    return has
 
 
 def problems_of(result: dg.ExecuteInProcessResult) -> tuple[tuple[Problem, ...], list[str]]:

@@ -60,7 +60,7 @@ def schedules(workspace: Workspace | None) -> list[dg.ScheduleDefinition]:
     found = [
         billing_nightly,
         every("payments_hourly", jobs.SYNC_PAYMENTS, "15 * * * *", "What was paid in Stripe."),
-        every("audit_daily", jobs.AUDIT, "30 5 * * *", "Landing and journal, looked at in depth."),
+        every("verify_daily", jobs.VERIFY, "30 5 * * *", "What a build has no time to look at."),
     ]
     measured = set() if workspace is None else {it.measures for it in workspace.settings.sources}
     if "usage" in measured:

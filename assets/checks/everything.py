@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from assets.checks.audits import landed_suites, no_entry_was_taken_away
 from assets.checks.frozen_rows import (
     finalised_invoices_are_guarded,
     finalised_invoices_keep_their_content,
@@ -17,6 +16,7 @@ from assets.checks.posted_invoices import (
     posted_invoices_are_in_stripe,
     totals_in_stripe_are_ours,
 )
+from assets.checks.verification import landed_suites, no_entry_was_taken_away
 
 
 def all_checks() -> list[dg.AssetChecksDefinition]:
@@ -32,10 +32,10 @@ def all_checks() -> list[dg.AssetChecksDefinition]:
         approved_invoices_are_queued,
         posted_invoices_are_in_stripe,
         totals_in_stripe_are_ours,
-        *audits(),
+        *in_depth(),
     ]
 
 
-def audits() -> list[dg.AssetChecksDefinition]:
-    """Return the checks that are no part of a build: their job runs daily, and on demand."""
+def in_depth() -> list[dg.AssetChecksDefinition]:
+    """Return the checks that are no part of a build: the job ``verify`` runs them."""
     return [landed_suites, no_entry_was_taken_away]

@@ -105,7 +105,7 @@ NUMBERS = """
     description="Of what this build has journaled, each delivery has the entries it is booked for.",
 )
 def new_entries_are_as_booked(warehouse: Warehouse) -> dg.AssetCheckResult:
-    """Compare the newest part of the journal with its books; an audit compares all of it."""
+    """Compare the newest part of the journal with its books; a verification compares all of it."""
     with warehouse.begin() as connection:
         counts = connection.execute(text(NEW_ENTRIES)).one()
     return dg.AssetCheckResult(

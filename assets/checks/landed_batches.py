@@ -1,7 +1,7 @@
 """What must hold of a landed batch before anything is made of it: its books against its rows.
 
 A batch is what the next build would be the first to see. These are plain queries of what is new,
-as they stand in the way of every build; the suites of ``audits`` look closer, and at leisure.
+as they stand in the way of every build; the suites of ``verification`` look closer, and at leisure.
 """
 
 from collections.abc import Iterator

@@ -14,7 +14,7 @@ from dagster_dbt import (
 )
 from sqlalchemy import select
 
-from assets.table_specs import DATA_TEAM, FINANCE_TEAM
+from assets.table_specs import DATA_TEAM, FINANCE_TEAM, manifest
 from assets.transform.builds import finish_build, forget_rollups, reopen_build
 from assets.transform.parameters import BUILD_LOCK, BUILD_WAIT_SECONDS
 from assets.transform.sums import sums_of
@@ -27,7 +27,8 @@ UNIQUE_ID = "dagster_dbt/unique_id"
 FAILURES_SHOWN = 5
 # What a build runs: unit tests are for CI, and some tests read all of history.
 BUILD = ("build", "--exclude-resource-type", "unit_test")
-NOT_IN_A_BUILD = ("--exclude", "tag:on_demand")
+ON_DEMAND = "on_demand"
+NOT_IN_A_BUILD = ("--exclude", f"tag:{ON_DEMAND}")
 ROLLUP_CHECKS = ("usage_rollups_equal_the_journal", "usage_rollups_equal_the_whole_journal")
 OWNERS = {"rating": FINANCE_TEAM, "marts": FINANCE_TEAM}
 
@@ -81,7 +82,7 @@ def dbt_models() -> dg.AssetsDefinition:
         nodes = Nodes(context)
         with warehouse.locked(BUILD_LOCK, BUILD_WAIT_SECONDS):
             with warehouse.begin() as connection:
-                if context.is_subset:
+                if nodes.are_some_models:
                     reopen_build(connection, datetime.now(UTC))
                 build_number = connection.execute(select(ops.parameters.c.build_number)).scalar()
             failures = []
@@ -94,11 +95,21 @@ def dbt_models() -> dg.AssetsDefinition:
                     forget_rollups(connection)
             if failures:
                 raise dg.Failure(failure_message(failures))
-            if not context.is_subset and build_number is not None:
+            if nodes.are_all_models and build_number is not None:
                 with warehouse.begin() as connection:
                     finish_build(connection, build_number, datetime.now(UTC))
 
     return built
+
+
+def on_demand(models: dg.AssetsDefinition) -> list[dg.AssetCheckKey]:
+    """Return the tests that are no part of a build: they read all of history."""
+    tests = manifest()["nodes"]
+    return [
+        spec.key
+        for spec in models.check_specs
+        if ON_DEMAND in tests[spec.metadata[UNIQUE_ID]]["tags"]
+    ]
 
 
 class Nodes:
@@ -119,9 +130,19 @@ class Nodes:
         }
         self._metadata = {key: dict(spec.metadata) for key, spec in specs.items()}
 
+    @property
+    def are_all_models(self) -> bool:
+        """Whether no model is left out."""
+        return len(self._assets) == len(self._metadata)
+
+    @property
+    def are_some_models(self) -> bool:
+        """Whether some models are built, and others are not."""
+        return bool(self._assets) and not self.are_all_models
+
     def arguments(self) -> list[str]:
         """Return the arguments for dbt: everything, or what is selected by name."""
-        if not self._context.is_subset:
+        if self.are_all_models:
             return [*BUILD, *NOT_IN_A_BUILD]
         names = [unique_id.split(".")[2] for unique_id in (*self._assets, *self._checks)]
         return [*BUILD, "--indirect-selection", "empty", "--select", *names]

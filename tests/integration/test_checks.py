@@ -10,7 +10,6 @@ import dagster as dg
 import pytest
 from sqlalchemy import insert, text
 
-from assets.checks.audits import landed_suites, no_entry_was_taken_away
 from assets.checks.frozen_rows import (
     finalised_invoices_are_guarded,
     finalised_invoices_keep_their_content,
@@ -25,6 +24,7 @@ from assets.checks.posted_invoices import (
     posted_invoices_are_in_stripe,
     totals_in_stripe_are_ours,
 )
+from assets.checks.verification import landed_suites, no_entry_was_taken_away
 from connectors.partitions import ensure_days
 from connectors.warehouse import Warehouse
 from models.tables import billing, raw
@@ -164,8 +164,8 @@ def test_a_build_imports_no_suite(warehouse: Warehouse, monkeypatch: pytest.Monk
 
 
 @pytest.fixture
-def audit(warehouse: Warehouse) -> Iterator[Callable[..., dict[str, list[str]]]]:
-    """Run the audit of landing; returns the broken expectations of each check that failed."""
+def verify(warehouse: Warehouse) -> Iterator[Callable[..., dict[str, list[str]]]]:
+    """Verify what has landed; returns the broken expectations of each check that failed."""
     with dg.DagsterInstance.ephemeral() as instance:
 
         def run(since: str | None = None) -> dict[str, list[str]]:
@@ -191,11 +191,11 @@ def audit(warehouse: Warehouse) -> Iterator[Callable[..., dict[str, list[str]]]]
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_landed_as_booked_meets_its_suite(
-    warehouse: Warehouse, audit: Callable[..., dict[str, list[str]]], kind: str
+    warehouse: Warehouse, verify: Callable[..., dict[str, list[str]]], kind: str
 ) -> None:
-    assert audit() == {}
+    assert verify() == {}
     deliver(warehouse, kind, landed=3, written=3, quarantined=1)
-    assert audit() == {}
+    assert verify() == {}
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_what_landed_as_booked_meets_its_suite(
 )
 def test_damaged_rows_do_not_meet_their_suite(
     warehouse: Warehouse,
-    audit: Callable[..., dict[str, list[str]]],
+    verify: Callable[..., dict[str, list[str]]],
     kind: str,
     change: str,
     expectation: str,
@@ -222,27 +222,27 @@ def test_damaged_rows_do_not_meet_their_suite(
     deliver(warehouse, kind, landed=3, written=3)
     table = KINDS[kind][0].fullname
     damage(warehouse, table, f"update {table} set {change} where row_number = 2")
-    assert audit() == {f"landed_{kind}_meets_its_suite": [expectation]}
+    assert verify() == {f"landed_{kind}_meets_its_suite": [expectation]}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_books_that_are_not_kept_do_not_meet_their_suite(
-    warehouse: Warehouse, audit: Callable[..., dict[str, list[str]]], kind: str
+    warehouse: Warehouse, verify: Callable[..., dict[str, list[str]]], kind: str
 ) -> None:
     deliver(warehouse, kind, landed=3, written=2)
-    assert audit() == {f"landed_{kind}_meets_its_suite": ["expect_column_pair_values_to_be_equal"]}
+    assert verify() == {f"landed_{kind}_meets_its_suite": ["expect_column_pair_values_to_be_equal"]}
 
 
-def test_an_audit_goes_on_where_the_last_one_that_passed_got_to(
-    warehouse: Warehouse, audit: Callable[..., dict[str, list[str]]]
+def test_a_verification_goes_on_where_the_last_one_that_passed_got_to(
+    warehouse: Warehouse, verify: Callable[..., dict[str, list[str]]]
 ) -> None:
     """Until a person says from when on to look: what is broken is not forgotten overnight."""
     deliver(warehouse, landed=3, written=2)
-    assert audit()
-    assert audit()
-    assert audit(since=f"{NOW + timedelta(days=1):%Y-%m-%d}") == {}
-    assert audit() == {}
-    assert audit(since=f"{NOW:%Y-%m-%d}")
+    assert verify()
+    assert verify()
+    assert verify(since=f"{NOW + timedelta(days=1):%Y-%m-%d}") == {}
+    assert verify() == {}
+    assert verify(since=f"{NOW:%Y-%m-%d}")
 
 
 @pytest.mark.parametrize(
@@ -381,7 +381,7 @@ def test_a_journal_is_as_booked_and_guarded(journal: Pipeline) -> None:
 def test_an_entry_that_was_taken_away_is_found(
     journal: Pipeline, record_id: str, *, is_new: bool
 ) -> None:
-    """At once where the last build wrote it, by the audit wherever it was."""
+    """At once where the last build wrote it, by a verification wherever it was."""
     warehouse, table = journal.warehouse, "journal.jnl_usage_entries"
     damage(warehouse, table, f"delete from {table} where record_id = '{record_id}'")
     assert new_entries_are_as_booked(warehouse).passed is not is_new

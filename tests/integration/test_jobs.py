@@ -207,6 +207,26 @@ def test_an_unsound_batch_is_not_journaled(
     assert scalar(own_warehouse, "select count(*) from ops.builds") == 0
 
 
+def test_what_a_build_has_no_time_for_is_verified_on_demand(
+    jobs: JobRunner, workspace: Workspace, own_warehouse: Warehouse
+) -> None:
+    deliver(workspace, "a", "2026-01-05")
+    built = run(jobs, "run")
+    assert built.is_successful, built.problems
+    verified = jobs.run("verify")
+    assert verified.is_successful, verified.problems
+    assert not verified.failed_checks
+    with own_warehouse.begin() as connection:
+        connection.execute(text("update marts.fct_usage_daily set quantity_sum = quantity_sum + 1"))
+    differing = jobs.run("verify")
+    assert not differing.is_successful
+    assert [check.name for check in differing.failed_checks] == [
+        "usage_rollups_equal_the_whole_journal"
+    ]
+    # Only part of the project was looked at: that is no build.
+    assert scalar(own_warehouse, "select count(*) from ops.builds") == 1
+
+
 def test_a_day_can_be_pulled_again(jobs: JobRunner, workspace: Workspace) -> None:
     deliver(workspace, "a", "2026-01-05")
     first = jobs.run("backfill_usage", partition_key="2026-01-05")

@@ -1,6 +1,7 @@
 """What is looked at in depth once a day, and on demand: too slow to stand in the way of a build.
 
-The suites of Great Expectations take seconds to import, so nothing else imports them.
+The suites of Great Expectations take seconds to import, so nothing else imports them. The job of
+these checks, ``verify``, also runs the tests of dbt that read all of history.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from assets.checks.landed_batches import TABLES, books, parameters
 from assets.keys import USAGE_ENTRIES, table_key
 from connectors.warehouse import Warehouse
 
-AUDITED_UNTIL = "audited_until"
+VERIFIED_UNTIL = "verified_until"
 # The newest deliveries, and rows from all over them: both bounded, however much has landed.
 DELIVERIES_HELD = 5_000
 ROWS_HELD = 5_000
@@ -60,7 +61,7 @@ JOURNAL = """
 
 
 class Since(dg.Config):
-    """From when on to look; not said, from where the last audit that passed has got to."""
+    """From when on to look; not said, from where the last verification that passed has got to."""
 
     since: str | None = None
 
@@ -73,7 +74,7 @@ def suite_spec(kind: str) -> dg.AssetCheckSpec:
         # In a job of its own this holds back nothing, but fails the run, which is then told of.
         blocking=True,
         description=(
-            "What has landed since the last audit that passed meets its suite of Great "
+            "What has landed since the last verification that passed meets its suite of Great "
             "Expectations: the books of its deliveries, and a sample of its rows."
         ),
         metadata={"suite": "Great Expectations"},
@@ -84,12 +85,12 @@ def suite_spec(kind: str) -> dg.AssetCheckSpec:
 def landed_suites(
     context: dg.AssetCheckExecutionContext, config: Since, warehouse: Warehouse
 ) -> Iterator[dg.AssetCheckResult]:
-    """Hold the deliveries since the last audit that passed against their suites."""
+    """Hold the deliveries since the last verification that passed against their suites."""
     for kind in TABLES:
         key = suite_spec(kind).key
         given = datetime.fromisoformat(config.since).astimezone(UTC) if config.since else None
         since = given or last_passed(context.instance, key)
-        # What commits late was begun before: each audit reaches back to where the last one began.
+        # What commits late was begun before: each goes back to where the last one began.
         until = datetime.now(UTC)
         with warehouse.begin() as connection:
             deliveries, sample = landed_since(connection, kind, since)
@@ -115,7 +116,7 @@ def no_entry_was_taken_away(warehouse: Warehouse) -> dg.AssetCheckResult:
 
 
 def last_passed(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> datetime:
-    """Return until when what has landed was audited and found sound; long ago before the first."""
+    """Return until when what has landed was verified and found sound; long ago before the first."""
     from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
     records = instance.event_log_storage.get_asset_check_execution_history(
@@ -123,8 +124,10 @@ def last_passed(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> datetime
     )
     for record in records:
         evaluation = record.evaluation
-        if evaluation is not None and AUDITED_UNTIL in evaluation.metadata:
-            return datetime.fromtimestamp(float(str(evaluation.metadata[AUDITED_UNTIL].value)), UTC)
+        if evaluation is not None and VERIFIED_UNTIL in evaluation.metadata:
+            return datetime.fromtimestamp(
+                float(str(evaluation.metadata[VERIFIED_UNTIL].value)), UTC
+            )
     return datetime.min.replace(tzinfo=UTC)
 
 
@@ -164,6 +167,6 @@ def result(kind: str, deliveries: Rows, sample: Rows, until: datetime) -> dg.Ass
             "deliveries": len(deliveries),
             "sampled_rows": len(sample),
             "broken_expectations": dg.MetadataValue.json(broken),
-            AUDITED_UNTIL: dg.MetadataValue.timestamp(until),
+            VERIFIED_UNTIL: dg.MetadataValue.timestamp(until),
         },
     )
