@@ -1,0 +1,464 @@
+"""Both lanes of landing read the same: what is read natively is what ``UsageReader`` reads."""
+
+import csv
+import io
+import json
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from assets.ingestion import plain_rows
+from assets.ingestion.plain_rows import PlainRows
+from connectors.deliveries import Unreadable
+from connectors.file_formats import read_blocks
+from connectors.json_rows import json_row
+from models.delivered import Reason, Rejection
+from models.exact_json import read_json
+from models.usage import UsageReader
+
+NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
+SOURCE = "gate'way"
+
+MAPPINGS = [
+    None,
+    {"id": "event.id", "value": "usage.amount"},
+    {"metadata": "data"},
+    {"metadata": {"region": "attributes.region", 'the "plan"': "plan", "v": "value"}},
+    {"value": {"const": "1"}, "dimension_id": {"const": "it's"}},
+    {"tenant_id": "attributes.tenant", "metadata": "attributes"},
+    {"tenant_id": "ID", "corrects": "id"},
+]
+
+
+@contextmanager
+def few_rows_are_enough():
+    before = plain_rows.FEWEST_ROWS, plain_rows.MAX_MISSES
+    plain_rows.FEWEST_ROWS, plain_rows.MAX_MISSES = 1, 1_000
+    try:
+        yield
+    finally:
+        plain_rows.FEWEST_ROWS, plain_rows.MAX_MISSES = before
+
+
+def told(number, row, reader):
+    """Return what becomes of a row, in a form that can be compared."""
+    record = row if isinstance(row, Unreadable) else reader.read(row)
+    if isinstance(record, (Rejection, Unreadable)):
+        return number, str(record.reason)
+    return number, *meaning(record)
+
+
+def meaning(record):
+    *fields, metadata, corrects = record[:8]
+    # As jsonb: blanks and the order of keys do not count, digits do.
+    content = None if metadata is None else sorted(read_json(metadata).items())
+    return (
+        *fields,
+        [(name, type(value).__name__, value) for name, value in content or ()],
+        metadata is None,
+        corrects,
+    )
+
+
+def slow(rows, fields, zone):
+    reader = UsageReader(SOURCE, fields, zone, NOW)
+    return [told(number, row, reader) for number, row in rows]
+
+
+def both_lanes(data, file_format, fields, zone):
+    """Return what becomes of each row, and how many were read natively."""
+    reader = UsageReader(SOURCE, fields, zone, NOW)
+    plain = PlainRows(SOURCE, fields, zone, NOW)
+    found, native_count = [], 0
+    for block in read_blocks(io.BytesIO(data), file_format):
+        left = None
+        if block.native is not None:
+            tables, left = plain.read(block.native)
+            for table in tables:
+                native_count += table.num_rows
+                found += map(landed, table.to_pylist())
+        found += [told(number, row, reader) for number, row in block.left(left)]
+    return sorted(found, key=lambda row: row[0]), native_count
+
+
+def landed(row):
+    number = row.pop("row_number")
+    row["record_key"] = row["record_key"].hex()
+    order = ("record_key", "record_id", "occurred_at", "tenant_id", "dimension_id", "value")
+    return number, *meaning([*(row[name] for name in order), row["metadata"], row["corrects"]])
+
+
+def compare(data, file_format, fields, zone, expected):
+    with few_rows_are_enough():
+        found, native_count = both_lanes(data, file_format, fields, zone)
+    assert found == slow(expected, fields, zone)
+    return native_count
+
+
+# Values as JSON text, which may say what Python's writer never would.
+
+ODD_TEXTS = st.sampled_from(
+    ["", " ", "x", "0", "-0", "1e5", "1.50", "true", "null", "NaN", "nan", "é", "\u00a0", "\u00a0x",
+     "\u2028", "x" * 255, "x" * 256, "é" * 200, "a\tb", "a\nb", 'say "hi"', "back\\slash", "\x00",
+     "\ud800", "\U0001f600", "~", "\x7f", "it's", "a\x1fb", '{"a": 1}', ":{", ":[", "]", ",}",
+     "Infinity", "007", "+5", "12", ".5", "5.", "1_000", "\uff11\uff12", "/"]
+)  # fmt: skip
+TEXTS = ODD_TEXTS | st.text(max_size=8)
+RAW_NUMBERS = st.sampled_from(
+    ["0", "-0", "0.0", "-0.0", "1", "-1", "1.0", "1.10", "10.50", "1e5", "1E5", "1.5e3", "1e-7",
+     "0.0000001", "0.000001", "0.123456789", "0.1234567891", "0.1000000000000000055", "1e400",
+     "-1e400", "1e5000", "12345678901234567", "9007199254740993", "9007199254740993.0",
+     "18446744073709551615", "18446744073709551616", "-9223372036854775809",
+     "12345678901234567890123456789", "123456789012345678901234567890",
+     "12345678901234567890123456789.123456789", "99999999999999999999999999999.9999999999",
+     "100000000000000000000000000000", "123456.789", "0.3", "2.675", "1" * 400, "9" * 5000,
+     "NaN", "Infinity", "-Infinity"]
+)  # fmt: skip
+NUMBERS = RAW_NUMBERS | st.decimals(allow_nan=False, allow_infinity=False, places=3).map(str) | (
+    st.floats(allow_nan=False, allow_infinity=False).map(repr)
+)  # fmt: skip
+WORDS = st.sampled_from(["null", "true", "false"])
+INVALID = st.sampled_from(
+    ["nan", "inf", "01", "+1", ".5", "5.", "'x'", "", '"\\ud800"', '"\\u0000"']
+)
+
+
+def quoted(texts):
+    return st.tuples(texts, st.booleans()).map(lambda pair: written(*pair))
+
+
+def written(text, is_ascii):
+    is_half = any("\ud800" <= character <= "\udfff" for character in text)
+    return json.dumps(text, ensure_ascii=is_ascii or is_half)
+
+
+SCALARS = quoted(TEXTS) | NUMBERS | WORDS
+INSTANTS = st.sampled_from(
+    ["2026-03-01T00:00:00Z", "2026-03-01T00:00:00.1Z", "2026-03-01T00:00:00.1234567Z",
+     "2026-03-01T00:00:00.123456789+00:00", "2026-03-01 00:00:00", "2026-03-01 00:00:00+00",
+     "2026-03-01T00:00:00", "2026-03-01t00:00:00z", "2026-03-01T00:00:00-00:30",
+     "2026-03-01T00:00:00+0530", "2026-03-01T00:00:00+14:30", "2026-03-01T00:00:00-15:00",
+     "2026-03-01T00:00:00+23:59", "2026-02-29T00:00:00Z", "2026-02-30T00:00:00Z",
+     "2024-02-29T23:59:59.999999Z", "2026-03-01T24:00:00Z", "2026-03-01T23:59:60Z",
+     "2026-13-01T00:00:00Z", "1899-12-31T00:00:00Z", "1900-01-01T00:00:00Z", "0001-01-01T00:00:00Z",
+     "9999-12-31T23:59:59Z", "2026-04-02T12:00:00Z", "2026-04-02T12:00:00.000001Z",
+     "2026-04-02T11:00:00-01:00", "2026-04-02T11:00:00-01:01", "2026-04-02 14:00:00+02",
+     "2026-03-29T02:30:00", "2026-10-25T02:30:00", "2026-3-1T00:00:00Z", " 2026-03-01T00:00:00Z",
+     "2026-03-01T00:00Z", "2026-03-01", "1772323200", "", "\uff12026-03-01T00:00:00Z",
+     "2026-03-01T00:00:00.Z", "2026-03-01T00:00:00.123456+02:00", "infinity", "epoch"]
+) | st.datetimes(timezones=st.timezones() | st.none()).map(datetime.isoformat)  # fmt: skip
+KEYS = st.sampled_from(["a", "region", "é", "x y", "a.b", "'", "*", "$", "[0]"]) | st.text(
+    st.characters(codec="utf-8"), max_size=4
+)
+PAIR_STYLES = [(",", ":"), (", ", ": "), (" , ", " : "), (",\t", ":")]
+
+
+@st.composite
+def objects(draw, values, keys=KEYS, max_size=4):
+    """An object as JSON text, as keys and values; a key may come twice."""
+    comma, colon = draw(st.sampled_from(PAIR_STYLES[:2]))
+    pairs = draw(st.lists(st.tuples(keys, values), max_size=max_size))
+    inner = comma.join(json.dumps(key, ensure_ascii=False) + colon + value for key, value in pairs)
+    return "{" + inner + "}"
+
+
+FLAT = objects(SCALARS)
+LISTS = st.lists(SCALARS, max_size=3).map(lambda items: f"[{','.join(items)}]")
+NESTED = objects(SCALARS | FLAT | LISTS)
+DEEP = st.sampled_from(['{"a":' * 150 + "1" + "}" * 150, "[" * 2_000 + "]" * 2_000])
+ANY = SCALARS | NESTED | LISTS | DEEP | INVALID
+ODD = {
+    "id": ANY,
+    "timestamp": quoted(INSTANTS) | ANY,
+    "tenant_id": ANY,
+    "dimension_id": ANY,
+    "value": NUMBERS | NUMBERS.map(lambda text: f'"{text}"') | ANY,
+    "metadata": FLAT | FLAT.map(json.dumps) | ANY,
+    "corrects": ANY,
+    "time": quoted(INSTANTS),
+    "customer_id": SCALARS,
+    "recordValue": NUMBERS,
+    "type": quoted(TEXTS),
+    "specversion": SCALARS,
+    "data": objects(SCALARS, st.sampled_from(["value", "model", "n"])) | NESTED | ANY,
+    "data.value": SCALARS,
+    "usage": objects(SCALARS, st.sampled_from(["amount", "unit"])) | ANY,
+    "event": objects(SCALARS, st.just("id")) | quoted(FLAT),
+    "attributes": objects(SCALARS, st.sampled_from(["region", "tenant"])) | ANY,
+    "plan": SCALARS,
+    "ID": SCALARS,
+    "other": ANY,
+}
+BASES = [
+    {"id": '"a"', "timestamp": '"2026-03-01T00:00:00Z"', "tenant_id": '"acme"',
+     "dimension_id": '"calls"', "value": "1.5", "metadata": '{"a":"b"}'},
+    {"specversion": '"1.0"', "id": '"a"', "time": '"2026-03-01T00:00:00Z"', "subject": '"acme"',
+     "type": '"calls"', "data": '{"value":3,"model":"m"}'},
+    {"id": "17", "timestamp": '"2026-03-01T00:00:00Z"', "customer_id": "42", "event": '{"id":"e"}',
+     "dimension_id": '"calls"', "usage": '{"amount":"2.50"}', "corrects": "null",
+     "attributes": '{"region":"eu","tenant":"t"}', "plan": '"pro"', "metadata": '"{\\"a\\":1}"'},
+]  # fmt: skip
+
+
+@st.composite
+def json_lines(draw):
+    """Lines of few shapes, in which here and there a value, a key or a blank is odd."""
+    comma, colon = draw(st.sampled_from(PAIR_STYLES))
+    end = draw(st.sampled_from(["\n", "\r\n", " \n"]))
+    lines = []
+    for number in range(draw(st.integers(1, 8))):
+        row = list(draw(st.sampled_from(BASES)).items())
+        row[0] = (row[0][0], row[0][1].replace("a", f"a{number}"))
+        for name in draw(st.lists(st.sampled_from(sorted(ODD)), max_size=2)):
+            is_there = name in dict(row)
+            value = draw(ODD[name])
+            if is_there and draw(st.integers(0, 9)):
+                row = [(key, value if key == name else old) for key, old in row]
+            else:
+                row.append((name, value))
+        text = comma.join(f'"{name}"{colon}{value}' for name, value in row)
+        text = "{" + text + draw(st.sampled_from(["", "", "", "", "", ",", " "])) + "}"
+        lines.append(draw(st.sampled_from(["", "", "", "", " "])) + text + end)
+    data = "".join(lines).encode("utf-8", "surrogatepass")
+    return data[: -len(end)] if draw(st.booleans()) else data
+
+
+def lines_by_hand(data):
+    """The rows of JSON lines, read in the plainest way."""
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if line.strip():
+            yield number, json_row(line.strip())
+
+
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+ZONES = st.sampled_from([ZoneInfo("UTC"), ZoneInfo("Europe/Berlin")])
+
+
+@settings(deadline=None, max_examples=400, suppress_health_check=SLOW)
+@given(json_lines(), st.sampled_from(MAPPINGS), ZONES)
+def test_both_lanes_read_the_same_of_json_lines(data, fields, zone):
+    compare(data, "jsonl", fields, zone, lines_by_hand(data))
+
+
+CELLS = st.one_of(
+    TEXTS, NUMBERS, INSTANTS, FLAT, objects(quoted(ODD_TEXTS)), st.just('{"a": "b", "n": 1.10}')
+)
+COLUMNS = [
+    ["id", "timestamp", "tenant_id", "dimension_id", "value", "metadata"],
+    ["value", "recordValue", "ID", "id", "time", "timestamp", "customer_id", "type", "corrects"],
+    ["id", "timestamp", "tenant_id", "type", "usage.amount", "data", "event", "value", "plan"],
+    ["specversion", "id", "time", "subject", "type", "value", "metadata"],
+]
+PLAIN_CELLS = {
+    "timestamp": "2026-03-01T00:00:00Z", "time": "2026-03-01 00:00:00.5+01:00", "value": "1.5",
+    "recordValue": "7", "usage.amount": "2.50", "metadata": '{"region":"eu"}', "corrects": "",
+    "data": "", "event": "", "specversion": "",
+}  # fmt: skip
+
+
+@st.composite
+def csv_files(draw):
+    """A file with a cell here and there that is odd, and quotes where they need not be."""
+    header = draw(st.sampled_from(COLUMNS))
+    out = io.StringIO()
+    end = draw(st.sampled_from(["\n", "\r\n"]))
+    for number in range(-1, draw(st.integers(1, 8))):
+        cells = header if number < 0 else [PLAIN_CELLS.get(name, f"x{number}") for name in header]
+        if number >= 0:
+            for _ in range(draw(st.integers(0, 2))):
+                cells = list(cells)
+                cells[draw(st.integers(0, len(cells) - 1))] = draw(CELLS)
+            cells = cells[: draw(st.sampled_from([99, 99, 99, 2]))]
+        quoting = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
+        csv.writer(out, quoting=quoting, lineterminator=end).writerow(cells)
+        out.write(
+            draw(st.sampled_from(["", "", "", "", end, 'a"b,"c"d' + end, '"', "\ufeff", "  "]))
+        )
+    data = out.getvalue().encode("utf-8", "surrogatepass")
+    return data[: -len(end)] if draw(st.booleans()) else data
+
+
+def csv_by_hand(data):
+    """The rows of CSV, read in the plainest way."""
+    lines = [line + b"\n" for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
+    lines[-1] = lines[-1][:-1]
+    texts = [line.decode("utf-8", "backslashreplace") for line in lines if line]
+    reader, header, done = csv.reader(texts, strict=True), None, 0
+    while done < len(texts):
+        try:
+            cells, is_broken = next(reader), False
+        except StopIteration:
+            return
+        except csv.Error:
+            cells, is_broken = [], True
+        first, done = done, reader.line_num
+        raw = b"".join(lines[first:done])
+        if not raw.strip():
+            continue
+        if header is None:
+            header = cells
+        elif b"\x00" in raw or not is_utf8(raw):
+            yield first + 1, Unreadable(Reason.INVALID_ENCODING, "", "")
+        elif is_broken or len(cells) != len(header):
+            yield first + 1, Unreadable(Reason.UNREADABLE_ROW, "", "")
+        else:
+            yield first + 1, dict(zip(header, cells, strict=True))
+
+
+def is_utf8(raw):
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@settings(deadline=None, max_examples=300, suppress_health_check=SLOW)
+@given(csv_files(), st.sampled_from([None, *MAPPINGS[1:3], MAPPINGS[4]]), ZONES)
+def test_both_lanes_read_the_same_of_csv(data, fields, zone):
+    compare(data, "csv", fields, zone, csv_by_hand(data))
+
+
+def texts(values):
+    return values.filter(lambda text: not any("\ud800" <= letter <= "\udfff" for letter in text))
+
+
+MOMENTS = st.datetimes(datetime.fromisoformat("1900-01-01"), datetime.fromisoformat("2100-01-01"))
+TYPES = {
+    pa.string(): texts(CELLS),
+    pa.large_string(): texts(CELLS),
+    pa.int64(): st.integers(-(2**63), 2**63 - 1),
+    pa.uint64(): st.integers(0, 2**64 - 1),
+    pa.int8(): st.integers(-128, 127),
+    pa.float64(): st.floats() | st.decimals(places=3, min_value=-99, max_value=99).map(float),
+    pa.float32(): st.floats(width=32),
+    pa.decimal128(38, 9): st.decimals(-(10**28), 10**28, places=9),
+    pa.decimal128(20, 12): st.decimals(-(10**7), 10**7, places=12),
+    pa.timestamp("us", tz="UTC"): MOMENTS.map(lambda moment: moment.replace(tzinfo=UTC)),
+    pa.timestamp("us"): MOMENTS,
+    pa.timestamp("ns", tz="Asia/Kathmandu"): MOMENTS.map(lambda at: at.replace(tzinfo=UTC)),
+    pa.date32(): st.dates(date(1900, 1, 1), date(2100, 1, 1)),
+    pa.bool_(): st.booleans(),
+    pa.binary(): st.binary(max_size=4),
+    pa.map_(pa.string(), pa.string()): st.dictionaries(texts(ODD_TEXTS), texts(ODD_TEXTS)).map(
+        lambda pairs: list(pairs.items())
+    ),
+    pa.struct({"value": pa.int64(), "x": pa.string()}): st.just({"value": 1, "x": "y"}),
+}
+
+
+@st.composite
+def parquet_tables(draw):
+    """A table some of whose columns have a type of their own."""
+    names = draw(st.sampled_from(COLUMNS))
+    size = draw(st.integers(1, 6))
+    columns = []
+    for name in names:
+        plain = [PLAIN_CELLS.get(name, f"x{number}") for number in range(size)]
+        if draw(st.booleans()):
+            columns.append(pa.array(plain, pa.string()))
+        else:
+            kind = draw(st.sampled_from(sorted(TYPES, key=str)))
+            values = st.none() | TYPES[kind]
+            columns.append(pa.array(draw(st.lists(values, min_size=size, max_size=size)), kind))
+    return pa.table(columns, names=names)
+
+
+def parquet_by_hand(table):
+    return enumerate(table.to_pylist(maps_as_pydicts="lossy"), start=1)
+
+
+@settings(deadline=None, max_examples=300, suppress_health_check=SLOW)
+@given(parquet_tables(), st.sampled_from([None, *MAPPINGS[1:3], MAPPINGS[4]]), ZONES)
+def test_both_lanes_read_the_same_of_parquet(table, fields, zone):
+    file = io.BytesIO()
+    pq.write_table(table, file)
+    compare(file.getvalue(), "parquet", fields, zone, parquet_by_hand(table))
+
+
+ROWS = [
+    {"id": f"r{number}", "timestamp": "2026-03-01T00:00:00.5Z", "tenant_id": "acme",
+     "dimension_id": "calls", "value": f"{number}.250", "metadata": {"region": "eu", "seats": 3}}
+    for number in range(1_000)
+]  # fmt: skip
+
+
+def as_lines(rows, **style):
+    return "".join(json.dumps(row, **style) + "\n" for row in rows).encode()
+
+
+def as_csv(rows):
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]))
+    writer.writeheader()
+    writer.writerows({**row, "metadata": json.dumps(row["metadata"])} for row in rows)
+    return out.getvalue().encode()
+
+
+def as_parquet(rows):
+    file = io.BytesIO()
+    pq.write_table(
+        pa.table(
+            {
+                "id": [row["id"] for row in rows],
+                "timestamp": pa.array([datetime(2026, 3, 1, tzinfo=UTC)] * len(rows)),
+                "tenant_id": ["acme"] * len(rows),
+                "dimension_id": pa.array(["calls"] * len(rows)).dictionary_encode(),
+                "value": pa.array([Decimal(row["value"]) for row in rows], pa.decimal128(20, 3)),
+                "metadata": [json.dumps(row["metadata"]) for row in rows],
+            }
+        ),
+        file,
+    )
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "file_format"),
+    [
+        (as_lines(ROWS), "jsonl"),
+        (as_lines(ROWS, separators=(",", ":")), "jsonl"),
+        (as_lines([{**row, "value": float(row["value"])} for row in ROWS]), "jsonl"),
+        (as_lines([{**row, "metadata": json.dumps(row["metadata"])} for row in ROWS]), "jsonl"),
+        (as_lines(ROWS).replace(b'.250"', b".250").replace(b'"value": "', b'"value": '), "jsonl"),
+        (as_csv(ROWS), "csv"),
+        (as_parquet(ROWS), "parquet"),
+    ],
+)
+def test_usual_files_are_read_natively_to_the_last_row(data, file_format):
+    found, native_count = both_lanes(data, file_format, None, ZoneInfo("UTC"))
+    assert (len(found), native_count) == (1_000, 1_000)
+    assert all(len(row) > 2 for row in found)
+
+
+def test_cloudevents_and_rows_of_several_shapes_are_read_natively():
+    events = [
+        {"specversion": "1.0", "id": f"e{number}", "time": "2026-03-01T00:00:00Z", "subject": "a",
+         "type": "tokens", "data": {"value": number, **({"model": "m"} if number % 2 else {})}}
+        for number in range(1_000)
+    ]  # fmt: skip
+    data = as_lines(events)
+    found, native_count = both_lanes(data, "jsonl", None, ZoneInfo("UTC"))
+    assert native_count == 1_000
+    assert found == slow(lines_by_hand(data), None, ZoneInfo("UTC"))
+
+
+def test_bad_rows_are_split_off_from_the_good_ones():
+    lines = as_lines(ROWS).splitlines(keepends=True)
+    lines[10] = b"{broken\n"
+    lines[20] = b'{"id": "\xff"}\n'
+    lines[30] = lines[30].replace(b"30.250", b"NaN")
+    data = b"".join(lines)
+    found, native_count = both_lanes(data, "jsonl", None, ZoneInfo("UTC"))
+    assert native_count == 997
+    assert found == slow(lines_by_hand(data), None, ZoneInfo("UTC"))
+    assert [row for row in found if len(row) == 2] == [
+        (11, "unreadable_row"), (21, "invalid_encoding"), (31, "bad_value")
+    ]  # fmt: skip
