@@ -71,9 +71,8 @@ class Block:
 class Delivery:
     """One version of an object, page or day of a source.
 
-    It gives rows, or blocks of native ones. Either may be called once more for a retry and starts
-    over. ``cursor`` is what the source's next pull resumes from, stored in the transaction that
-    lands the rows.
+    It gives rows, or blocks of native ones. ``cursor`` is what the source's next pull resumes from,
+    stored in the transaction that lands the rows; it is complete when these have been read.
     """
 
     object: str

@@ -1,72 +1,89 @@
-"""Rows of a product's own Postgres database, read in pages along a cursor column.
+"""Rows of a product's own Postgres database, streamed along a cursor column.
 
 Rows may be committed later than their cursor says, so every pull begins some way before the last
 one's end; rows of that overlap which have landed already are left out.
 """
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from decimal import Decimal
-from itertools import islice
 from typing import Any
 
 import psycopg2
-from psycopg2 import extensions, sql
+from psycopg2 import sql
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from connectors.deliveries import DeliveredRow, Delivery, SourceUnavailable
-from models.exact_json import write_json
+from connectors.deliveries import Block, DeliveredRow, Delivery, SourceUnavailable
+from connectors.postgres_cursor import (
+    KINDS,
+    CursorKind,
+    CursorState,
+    Recent,
+    Snapshot,
+    advance_statement,
+    held_back,
+    overlap_of,
+)
+from connectors.postgres_rows import PostgresRows, RowFormat, RowTooLarge, copied_out
+from connectors.postgres_stream import BlockStream, Screened, Screening
 
-PAGE_ROWS = 20_000
-FETCH_ROWS = 5_000
-# Sequence numbers are drawn before the commit: how far back a later commit may lie.
-INTEGER_OVERLAP = 10_000
-# A SQL statement of a pull that runs longer than this burdens a production database.
+# A query of ours that runs longer than this burdens a production database.
 STATEMENT_TIMEOUT = "15min"
+# Rows stream as fast as they land; a snapshot held longer keeps the source's vacuum waiting.
+COPY_TIMEOUT = "6h"
 
-Row = Mapping[str, Any]
+SNAPSHOT = """
+    select txid_snapshot_xmin(seen), txid_snapshot_xmax(seen), transaction_timestamp()::text
+    from txid_current_snapshot() as seen
+"""
+# Of other users' sessions this shows nothing, unless we may read all statistics.
+OLDEST_START = """
+    select least(clock_timestamp(), min(xact_start))::text
+    from pg_stat_activity
+    where
+        datname = current_database()
+        and pid <> pg_backend_pid()
+        and backend_type <> 'autovacuum worker'
+"""
+FLAGGED_ROWS = "select source_rows.*, {is_seen} from {{relation}} as source_rows {rest}"
+UNIQUE_KEY = """
+    select exists (
+        select 1
+        from pg_index
+        inner join pg_attribute
+            on pg_index.indrelid = pg_attribute.attrelid
+            and pg_index.indkey[0] = pg_attribute.attnum
+        where
+            pg_index.indrelid = %(table)s::regclass
+            and pg_attribute.attname = %(key)s
+            and pg_index.indnkeyatts = 1
+            and pg_index.indisunique
+            and pg_index.indisvalid
+            and pg_index.indpred is null
+    )
+"""
 
-# Times and floats come as the text that the server writes: exact, `infinity` and years of five
-# digits included. JSON stays text too: psycopg2 would make its numbers floats.
-_TEXT_TYPES = (114, 700, 701, 1082, 1083, 1114, 1184, 1186, 1266, 3802)
-_AS_TEXT = extensions.new_type(_TEXT_TYPES, "MeterhouseText", lambda text, _: text)
 
-
-@dataclass(frozen=True, slots=True)
-class CursorKind:
-    """How a cursor column of some type is compared."""
-
-    sql_type: str
-    position: str
-    now: str | None
-
-    def lowest(self) -> str:
-        """Return where a pull begins: the overlap before the highest cursor so far."""
-        return f"%(high)s::{self.sql_type} - %(overlap)s"
-
-
-_EPOCH = "extract(epoch from {column})"
-CURSOR_KINDS = {
-    1184: CursorKind("timestamptz", _EPOCH, "now()"),
-    1114: CursorKind("timestamp", _EPOCH, "(now() at time zone %(timezone)s)"),
-    1082: CursorKind("date", _EPOCH, "(now() at time zone %(timezone)s)::date"),
-    **dict.fromkeys((20, 21, 23, 1700), CursorKind("numeric", "{column}", None)),
-}
+# Of some rows, of which so many may have landed in these deliveries, those that are news.
+Screen = Callable[[PostgresRows, int, Sequence[Recent]], Screened]
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresTable:
-    """A table or query of a database, and how its pulls resume; exactly one of both is given."""
+    """A table or query of a database, and how its pulls resume; exactly one of both is given.
+
+    ``corrects`` needs a table in which ``key`` is unique.
+    """
 
     source: str
     url: str = field(repr=False)
+    cursor: str
     table: str | None = None
     query: str | None = None
-    cursor: str | None = None
+    key: str | None = None
+    corrects: bool = False
     overlap: timedelta = timedelta(minutes=10)
     timezone: str = "UTC"
 
@@ -80,85 +97,53 @@ class PostgresTable:
 
     def column(self) -> sql.Composable:
         """Return the cursor column."""
-        return sql.Identifier("source_rows", self.cursor or "")
-
-
-@dataclass(frozen=True, slots=True)
-class PageState:
-    """Where the next pull resumes: the highest cursor, and the pages that its overlap touches."""
-
-    high: str
-    position: Decimal
-    recent: tuple[tuple[str, str, str], ...] = ()
-
-    @classmethod
-    def read(cls, stored: Mapping[str, Any] | None) -> "PageState | None":
-        """Return the state from a source's stored cursor."""
-        if not stored:
-            return None
-        recent = tuple((page[0], page[1], page[2]) for page in stored["recent"])
-        return cls(stored["high"], Decimal(stored["position"]), recent)
-
-    def stored(self) -> dict[str, Any]:
-        """Return the state as it is stored."""
-        return {
-            "high": self.high,
-            "position": str(self.position),
-            "recent": [list(page) for page in self.recent],
-        }
-
-    def highest_seen(self) -> Decimal:
-        """Return the highest cursor of any landed row, those in the future included."""
-        return max(self.position, *(Decimal(position) for _, _, position in self.recent))
-
-    def pages(self) -> list[tuple[str, str]]:
-        """Return object and version of the landed pages that the overlap touches."""
-        return [(object_name, version) for object_name, version, _ in self.recent]
+        return sql.Identifier("source_rows", self.cursor)
 
 
 def deliveries(
-    table: PostgresTable, stored: Mapping[str, Any] | None, is_landed: Callable[[Row], bool]
+    table: PostgresTable, stored: Mapping[str, Any] | None, screen: Screen
 ) -> Iterator[Delivery]:
-    """Yield what is new since the stored cursor, page by page, from one snapshot.
+    """Yield what is new since the stored cursor, from one snapshot.
 
-    ``is_landed`` says whether a row of the overlap has landed already. Rows whose cursor is null
-    can not be told from new ones: they fail the pull after all others have come.
+    Each delivery can be read once, and before the next one; its cursor is complete when it has
+    been read. Rows whose cursor is null can not be told from new ones: they fail the pull after
+    all others have come.
     """
-    with _reading(table) as connection:
-        if table.cursor is None:
-            yield _everything(table, connection)
-            return
-        kind = _cursor_kind(table, connection)
-        yield from _pages(table, connection, kind, PageState.read(stored), is_landed)
-        _refuse_null_cursors(table, connection)
+    state = CursorState.read(stored)
+    with translated(table), closing(_connect(table)) as asking:
+        asking.set_session(readonly=True, autocommit=True)
+        pull = _Pull(table, asking, state)
+        if table.corrects:
+            pull.require_a_unique_key()
+        with closing(_connect(table)) as reading:
+            pull.begin(reading)
+            yield from pull.deliveries(reading, screen)
+            pull.refuse_null_cursors(reading)
 
 
 def check(table: PostgresTable) -> None:
     """Connect and read one row, or raise ``SourceUnavailable``."""
-    with _reading(table) as connection:
-        if table.cursor is not None:
-            _cursor_kind(table, connection)
-        with connection.cursor() as cursor:
-            _execute(cursor, table, "select * from {relation} as source_rows limit 1")
+    with translated(table), closing(_connect(table)) as connection:
+        connection.set_session(readonly=True)
+        pull = _Pull(table, connection, None)
+        pull.ask("select * from {relation} as source_rows limit 1")
 
 
 @contextmanager
-def _reading(table: PostgresTable) -> Iterator[Any]:
-    """Yield a connection in a read-only snapshot."""
+def translated(table: PostgresTable) -> Iterator[None]:
+    """Turn what the database says into ``SourceUnavailable``."""
     try:
-        with closing(_connect(table)) as connection:
-            connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-            extensions.register_type(_AS_TEXT, connection)
-            with connection.cursor() as cursor:
-                cursor.execute("set datestyle to 'ISO'; set timezone to 'UTC'")
-                cursor.execute(
-                    "select set_config('statement_timeout', %s, false)", [STATEMENT_TIMEOUT]
-                )
-            yield connection
+        yield
     except (psycopg2.Error, UnicodeDecodeError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise SourceUnavailable(
             table.source, reason, "Check url, table or query, cursor, and the right to read"
+        ) from error
+    except RowTooLarge as error:
+        raise SourceUnavailable(
+            table.source,
+            "one of its rows is larger than 256 MiB",
+            "Give a query that leaves the large column out",
         ) from error
 
 
@@ -173,7 +158,7 @@ def _connect(table: PostgresTable) -> Any:
             "Write postgresql://user:password@host/database",
         ) from None
     options: dict[str, Any] = dict(url.query)
-    return psycopg2.connect(
+    connection = psycopg2.connect(
         host=url.host,
         port=url.port,
         user=url.username,
@@ -183,167 +168,166 @@ def _connect(table: PostgresTable) -> Any:
         application_name="meterhouse",
         **options,
     )
-
-
-def _execute(
-    cursor: Any, table: PostgresTable, statement: str, **arguments: str | timedelta | int | None
-) -> None:
-    """Run a statement in which ``{relation}`` and ``{column}`` are those of the source."""
-    composed = sql.SQL(statement).format(relation=table.relation(), column=table.column())
-    cursor.execute(composed, {"timezone": table.timezone, **arguments})
-
-
-def _cursor_kind(table: PostgresTable, connection: Any) -> CursorKind:
+    connection.set_client_encoding("UTF8")
     with connection.cursor() as cursor:
-        _execute(cursor, table, "select {column} from {relation} as source_rows limit 0")
-        kind = CURSOR_KINDS.get(cursor.description[0].type_code)
-    if kind is None:
-        raise SourceUnavailable(
-            table.source,
-            f"its cursor {table.cursor} is neither a time nor a number",
-            "Choose a column that only grows, such as updated_at or a sequence",
+        cursor.execute("set datestyle to 'ISO'; set timezone to 'UTC'")
+        cursor.execute(f"set statement_timeout to '{STATEMENT_TIMEOUT}'")
+    connection.commit()
+    return connection
+
+
+class _Pull:
+    """One pull of a table: what its cursor is, what its snapshot sees, where it begins."""
+
+    def __init__(self, table: PostgresTable, asking: Any, state: CursorState | None) -> None:
+        self._table = table
+        self._asking = asking
+        self._begun_with = state
+        self._state = state
+        self._kind = self._cursor_kind()
+        # Before the snapshot: whatever begins in between has a later start than this moment.
+        [[self._oldest_start]] = self.ask(OLDEST_START)
+
+    def begin(self, reading: Any) -> None:
+        """Take the snapshot that all rows of the pull come from."""
+        reading.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        with reading.cursor() as cursor:
+            cursor.execute(SNAPSHOT)
+            self._snapshot = Snapshot(*cursor.fetchone())
+            cursor.execute(f"set local statement_timeout to '{COPY_TIMEOUT}'")
+
+    def deliveries(self, reading: Any, screen: Screen) -> Iterator[Delivery]:
+        """Yield the deliveries of the pull."""
+        stream = BlockStream(
+            copied_out(reading, self._statement(reading)),
+            RowFormat(self._described(FLAGGED_ROWS.format(is_seen="false", rest="limit 0"))),
+            self._table.cursor,
+            self._screening(screen),
         )
-    return kind
+        with closing(stream):
+            while (first := stream.next_cursor()) is not None:
+                taken = stream.taken_count
+                yield self._delivery(stream, f"rows from {first}")
+                if stream.taken_count == taken:
+                    raise AssertionError("a delivery is to be read before the next one")
 
-
-def _overlap(table: PostgresTable, kind: CursorKind) -> timedelta | int:
-    if kind.sql_type == "numeric":
-        return INTEGER_OVERLAP
-    return table.overlap
-
-
-def _pages(
-    table: PostgresTable,
-    connection: Any,
-    kind: CursorKind,
-    state: PageState | None,
-    is_landed: Callable[[Row], bool],
-) -> Iterator[Delivery]:
-    rows = _new_rows(table, connection, kind, state, is_landed)
-    while page := list(islice(rows, PAGE_ROWS)):
-        object_name = f"rows {page[0].cursor} to {page[-1].cursor}"
-        version = _version(page_row.row for page_row in page)
-        entry = (object_name, version, str(page[-1].position))
-        state = _advanced(table, kind, state, page[-1], entry)
-        yield Delivery(object_name, version, _numbered(page), state.stored())
-
-
-@dataclass(frozen=True, slots=True)
-class _PageRow:
-    """A row with its cursor: as text, as a position, and no later than the server's clock."""
-
-    row: dict[str, Any]
-    cursor: str
-    position: Decimal
-    high: str
-    high_position: Decimal
-
-
-def _new_rows(
-    table: PostgresTable,
-    connection: Any,
-    kind: CursorKind,
-    state: PageState | None,
-    is_landed: Callable[[Row], bool],
-) -> Iterator[_PageRow]:
-    high = f"least({{column}}, {kind.now})" if kind.now else "{column}"
-    bound = f"{{column}} >= {kind.lowest()}" if state else "{column} is not null"
-    statement = (
-        # Made of our own words only; the user's names are quoted by `sql`.
-        f"select source_rows.*, {{column}}::text, ({kind.position})::text, ({high})::text,"  # noqa: S608
-        f" ({kind.position.replace('{column}', high)})::text"
-        f" from {{relation}} as source_rows where {bound} order by {{column}}"
-    )
-    high_so_far = state.high if state else None
-    seen = state.highest_seen() if state else None
-    for values, names in _fetched(
-        connection, table, statement, high=high_so_far, overlap=_overlap(table, kind)
-    ):
-        row = dict(zip(names[:-4], values[:-4], strict=True))
-        text, position, high_text, high_position = values[-4:]
-        found = _PageRow(row, text, Decimal(position), high_text, Decimal(high_position))
-        if seen is None or found.position > seen or not is_landed(row):
-            yield found
-
-
-def _fetched(
-    connection: Any,
-    table: PostgresTable,
-    statement: str,
-    **arguments: str | timedelta | int | None,
-) -> Iterator[tuple[tuple[Any, ...], list[str]]]:
-    with connection.cursor(name="meterhouse_pull") as cursor:
-        cursor.itersize = FETCH_ROWS
-        _execute(cursor, table, statement, **arguments)
-        names: list[str] = []
-        for values in cursor:
-            names = names or [column.name for column in cursor.description]
-            yield values, names
-
-
-def _advanced(
-    table: PostgresTable,
-    kind: CursorKind,
-    state: PageState | None,
-    last: _PageRow,
-    entry: tuple[str, str, str],
-) -> PageState:
-    """Return the state after a page.
-
-    A cursor in the future (a wrong clock) must not carry the state past rows still to come, so
-    the highest is at most the server's own time.
-    """
-    high, position = last.high, last.high_position
-    if state is not None and state.position > position:
-        high, position = state.high, state.position
-    overlap = _overlap(table, kind)
-    width = overlap if isinstance(overlap, int) else Decimal(str(overlap.total_seconds()))
-    # A date reaches back to the start of its day, hence the extra day for it.
-    slack = 86_400 if kind.sql_type == "date" else 0
-    recent = [*(state.recent if state else ()), entry]
-    kept = tuple(page for page in recent if Decimal(page[2]) >= position - width - slack)
-    return PageState(high, position, kept)
-
-
-def _numbered(page: list[_PageRow]) -> Callable[[], Iterator[DeliveredRow]]:
-    def rows() -> Iterator[DeliveredRow]:
-        for row_number, page_row in enumerate(page, start=1):
-            yield row_number, page_row.row
-
-    return rows
-
-
-def _everything(table: PostgresTable, connection: Any) -> Delivery:
-    """Return the whole relation as one delivery; unchanged, it has its version already."""
-
-    def rows() -> Iterator[DeliveredRow]:
-        fetched = _fetched(connection, table, "select * from {relation} as source_rows")
-        for row_number, (values, names) in enumerate(fetched, start=1):
-            yield row_number, dict(zip(names, values, strict=True))
-
-    version = _version(row for _, row in rows() if isinstance(row, dict))
-    return Delivery("all rows", version, rows)
-
-
-def _version(rows: Iterator[Row]) -> str:
-    """Return a hash of rows in any order: without a cursor the server owes us none."""
-    total = 0
-    for row in rows:
-        digest = hashlib.sha256(write_json(row).encode("utf-8", "backslashreplace")).digest()
-        total = (total + int.from_bytes(digest)) % 2**256
-    return f"{total:064x}"
-
-
-def _refuse_null_cursors(table: PostgresTable, connection: Any) -> None:
-    with connection.cursor() as cursor:
-        _execute(
-            cursor,
-            table,
-            "select exists (select 1 from {relation} as source_rows where {column} is null)",
+    def refuse_null_cursors(self, reading: Any) -> None:
+        """Raise ``SourceUnavailable`` if there are rows that no cursor can find."""
+        unreadable = f"{{column}} is null or not ({self._kind.is_readable})"
+        statement = (
+            "select exists (select 1 from {relation} as source_rows"  # noqa: S608
+            f" where {unreadable})"
         )
-        if cursor.fetchone()[0]:
+        [[exists]] = self._run(reading, statement)
+        if exists:
             raise SourceUnavailable(
-                table.source,
-                f"it has rows whose {table.cursor} is null, which are not read",
+                self._table.source,
+                f"it has rows whose {self._table.cursor} is null, which are not read",
                 "Fill the column, declare it not null, or choose another cursor",
             )
+
+    def require_a_unique_key(self) -> None:
+        """Raise ``SourceUnavailable`` unless the key tells one row of the table from another."""
+        table, key = self._table, self._table.key
+        name = table.relation().as_string(self._asking)
+        [[is_unique]] = self.ask(UNIQUE_KEY, table=name, key=key)
+        if not is_unique:
+            raise SourceUnavailable(
+                table.source,
+                f"on_change: correct needs a unique index on {key} alone",
+                "Create one, choose another key, or leave on_change out",
+            )
+
+    def ask(self, statement: str, **arguments: Any) -> list[Any]:
+        """Return the rows of a query outside of the snapshot."""
+        return self._run(self._asking, statement, **arguments)
+
+    def _run(self, connection: Any, statement: str, **arguments: Any) -> list[Any]:
+        with connection.cursor() as cursor:
+            cursor.execute(self._composed(statement), self._arguments(arguments))
+            return list(cursor.fetchall())
+
+    def _described(self, statement: str) -> Any:
+        with self._asking.cursor() as cursor:
+            cursor.execute(self._composed(statement), self._arguments({}))
+            return cursor.description
+
+    def _composed(self, statement: str) -> sql.Composable:
+        """Return a statement in which ``{relation}`` and ``{column}`` are those of the source."""
+        table = self._table
+        return sql.SQL(statement).format(relation=table.relation(), column=table.column())
+
+    def _arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        overlap = overlap_of(self._kind, self._table.overlap, self._table.timezone)
+        return {"timezone": self._table.timezone, "overlap": overlap, **arguments}
+
+    def _cursor_kind(self) -> CursorKind:
+        table = self._table
+        statement = self._composed("select {column} from {relation} as source_rows limit 0")
+        with self._asking.cursor() as cursor:
+            # With arguments, so that doubled per cent signs are undone.
+            cursor.execute(statement, {})
+            kind = KINDS.get(cursor.description[0].type_code)
+        if kind is None:
+            raise SourceUnavailable(
+                table.source,
+                f"its cursor {table.cursor} is neither a time nor a number",
+                "Choose a column that only grows, such as updated_at or a sequence",
+            )
+        return kind
+
+    def _delivery(self, stream: BlockStream, object_name: str) -> Delivery:
+        version = f"read at {self._snapshot.now}"
+        cursor: dict[str, Any] = {}
+
+        def blocks() -> Iterator[Block]:
+            with translated(self._table):
+                last = yield from stream.delivery()
+                entry = Recent(object_name, version, last)
+                self._state = self._advanced(entry, is_complete=stream.next_cursor() is None)
+                cursor.update(self._state.stored())
+
+        def rows() -> Iterator[DeliveredRow]:
+            for block in blocks():
+                yield from block.left()
+
+        return Delivery(object_name, version, rows, cursor, blocks)
+
+    def _screening(self, screen: Screen) -> Screening:
+        def screened(native: PostgresRows, seen_count: int) -> Screened:
+            recent = self._begun_with.recent if self._begun_with else ()
+            return screen(native, seen_count, recent)
+
+        return screened
+
+    def _statement(self, reading: Any) -> str:
+        """Return the statement that copies out what may be new, in the cursor's order."""
+        kind, state = self._kind, self._state
+        bound, is_seen = "{column} is not null", "false"
+        if state is not None:
+            bound = f"{{column}} >= {kind.lowest('%(resume)s')}"
+            is_seen = f"{{column}} <= %(seen)s::{kind.sql_type}"
+        rest = f"where {bound} and {kind.is_readable} order by {{column}}"
+        rows = FLAGGED_ROWS.format(is_seen=is_seen, rest=rest)
+        arguments = {"resume": state.resume, "seen": state.seen} if state else {}
+        with reading.cursor() as cursor:
+            composed = self._composed(f"copy ({rows}) to stdout (format csv)")
+            return str(cursor.mogrify(composed, self._arguments(arguments)).decode())
+
+    def _advanced(self, entry: Recent, *, is_complete: bool) -> CursorState:
+        """Return the state after a delivery; ``is_complete`` after the last one of the pull."""
+        state, snapshot = self._state, self._snapshot
+        recent = (*(state.recent if state else ()), entry)
+        [[resume, high, seen, places]] = self.ask(
+            advance_statement(self._kind),
+            last=entry.last,
+            now=snapshot.now,
+            oldest_start=self._oldest_start,
+            high=state.high if state else None,
+            seen=state.seen if state else None,
+            is_complete=is_complete,
+            held_back=held_back(self._begun_with, snapshot),
+            lasts=[before.last for before in recent],
+        )
+        kept = tuple(recent[place - 1] for place in places)
+        return CursorState(resume, high, seen, snapshot.next_xid, kept)

@@ -1,56 +1,73 @@
 """Which rows of a cursor's overlap have landed already, so that an idle pull adds nothing."""
 
-from collections.abc import Callable, Mapping
-from hashlib import md5
-from typing import Any
+from collections.abc import Sequence
+from datetime import date
+from typing import NamedTuple
 
-from sqlalchemy import Text, cast, func, select, tuple_
+from sqlalchemy import Connection, select, text, tuple_
 
+from assets.ingestion.chunks import Target
+from assets.ingestion.staging import SAME_CONTENT, stage, unknown_rejects
+from connectors.postgres_cursor import Recent
+from connectors.postgres_rows import PostgresRows
+from connectors.postgres_stream import Screened
 from connectors.warehouse import Warehouse
-from models.delivered import Rejection
-from models.exact_json import storable, write_json
+from models.exact_json import storable
 from models.tables import raw
-from models.usage import UsageReader
 
-Row = Mapping[str, Any]
-
-
-def landed_rows(
-    warehouse: Warehouse, reader: UsageReader, source: str, pages: list[tuple[str, str]]
-) -> Callable[[Row], bool]:
-    """Return whether a row is in one of the landed pages, as a record or in quarantine.
-
-    A record counts as landed with its key and its content: one that has changed is news.
-    """
-    known = _known(warehouse, source, pages) if pages else set()
-
-    def is_landed(row: Row) -> bool:
-        record = reader.read(row)
-        if isinstance(record, Rejection):
-            text = storable(write_json(row)).encode()
-            return md5(text, usedforsecurity=False).hexdigest() in known
-        return record[:-1] in known
-
-    return is_landed
-
-
-def _known(warehouse: Warehouse, source: str, pages: list[tuple[str, str]]) -> set[Any]:
-    deliveries = raw.deliveries.c
-    ids = select(deliveries.delivery_id).where(
-        deliveries.source == source, tuple_(deliveries.object, deliveries.version).in_(pages)
+# A record that has changed is news.
+NEWS = f"""
+    select staged_records.row_number
+    from staged_records
+    where not exists (
+        select 1
+        from raw.usage_records as landed
+        where
+            landed.delivery_id = any(:delivery_ids)
+            and landed.landed_on >= :first_day
+            and landed.record_key = staged_records.record_key
+            and landed.record_id = staged_records.record_id
+            and landed.corrects is not distinct from staged_records.corrects
+            and {SAME_CONTENT.format(left="landed", right="staged_records")}
     )
-    records, quarantine = raw.usage_records.c, raw.quarantine.c
-    landed = select(
-        func.replace(cast(records.record_key, Text), "-", ""),
-        records.record_id,
-        records.occurred_at,
-        records.tenant_id,
-        records.dimension_id,
-        records.value,
-        cast(records.metadata, Text),
-        records.corrects,
-    ).where(records.delivery_id.in_(ids))
-    texts = select(func.md5(quarantine.record)).where(quarantine.delivery_id.in_(ids))
-    with warehouse.begin() as connection:
-        found = {tuple(row) for row in connection.execute(landed)}
-        return {*found, *connection.execute(texts).scalars()}
+"""  # noqa: S608 - made of our own words only
+
+
+class Landed(NamedTuple):
+    """Deliveries that have landed, and the first day on which one of them did."""
+
+    delivery_ids: list[int]
+    first_day: date
+
+
+class OverlapScreen:
+    """The screen of a source whose rows stay as they are: a row is news until it has landed."""
+
+    def __init__(self, warehouse: Warehouse, target: Target, source: str) -> None:
+        self._warehouse = warehouse
+        self._target = target
+        self._source = source
+
+    def __call__(self, rows: PostgresRows, seen_count: int, recent: Sequence[Recent]) -> Screened:
+        """Return what has not landed in one of these deliveries, as a record or in quarantine."""
+        count = rows.table().num_rows
+        if not seen_count or not recent:
+            return Screened(range(count))
+        with self._warehouse.begin() as connection:
+            landed = landed_deliveries(connection, self._source, recent)
+            rejected = stage(self._warehouse, connection, self._target, rows.first(seen_count))
+            found = connection.execute(text(NEWS), landed._asdict()).scalars()
+            news = [*found, *unknown_rejects(connection, rejected, landed.delivery_ids)]
+        return Screened([*sorted(news), *range(seen_count, count)])
+
+
+def landed_deliveries(connection: Connection, source: str, recent: Sequence[Recent]) -> Landed:
+    """Return those deliveries of a source that have landed."""
+    deliveries = raw.deliveries.c
+    names = [(storable(entry.object), entry.version) for entry in recent]
+    statement = select(deliveries.delivery_id, deliveries.landed_at).where(
+        deliveries.source == source, tuple_(deliveries.object, deliveries.version).in_(names)
+    )
+    found = connection.execute(statement).all()
+    days = [row.landed_at.date() for row in found]
+    return Landed([row.delivery_id for row in found], min(days, default=date.min))

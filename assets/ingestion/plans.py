@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from assets.ingestion.bookkeeping import SourceState
-from assets.ingestion.overlap import landed_rows
+from assets.ingestion.bookkeeping import Pull, SourceState
+from assets.ingestion.landing import usage_target
+from assets.ingestion.overlap import OverlapScreen
 from connectors import cost_explorer, focus, mixpanel, postgres
 from connectors.deliveries import Delivery
 from connectors.object_store import LocalFolder, S3Bucket, Store, file_deliveries
@@ -24,7 +25,6 @@ from models.settings import (
     Source,
     UsageSource,
 )
-from models.usage import UsageReader
 
 # Half-open, in instants. Only what is asked for by day can be asked for in part.
 Window = tuple[datetime, datetime]
@@ -75,12 +75,11 @@ def _(source: FileSource, request: Request) -> Plan:
 @plan.register
 def _(source: PostgresSource, request: Request) -> Plan:
     fields = usage_fields(source)
-    reader = UsageReader(source.name, fields, ZoneInfo(source.timezone), request.read_at)
-    cursor = request.state.cursor
-    state = postgres.PageState.read(cursor)
-    pages = state.pages() if state else []
-    is_landed = landed_rows(request.warehouse, reader, source.name, pages)
-    found = postgres.deliveries(postgres_table(source), cursor, is_landed)
+    # A past as-of instant does not make the records of today come too early.
+    read_at = max(request.as_of, request.read_at)
+    target = usage_target(Pull("", source.name, read_at, fields, source.timezone))
+    screen = OverlapScreen(request.warehouse, target, source.name)
+    found = postgres.deliveries(postgres_table(source), request.state.cursor, screen)
     return Plan(found, _now(request), fields, source.timezone)
 
 
@@ -164,6 +163,7 @@ def postgres_table(source: PostgresSource) -> postgres.PostgresTable:
         table=source.table,
         query=source.query,
         cursor=source.cursor,
+        key=source.key,
         overlap=source.overlap,
         timezone=source.timezone,
     )

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 from assets.ingestion.bookkeeping import source_state
 from assets.ingestion.pulling import pull
-from connectors import postgres
+from connectors import postgres, postgres_stream
 from connectors.deliveries import SourceUnavailable
 from models.settings import PostgresSource
 from models.tables import raw
@@ -156,7 +156,7 @@ def test_bad_rows_of_the_overlap_are_quarantined_once(app):
 
 
 def test_pages_are_deliveries_and_an_interrupted_pull_goes_on(app, monkeypatch):
-    monkeypatch.setattr(postgres, "PAGE_ROWS", 10)
+    monkeypatch.setattr(postgres_stream, "DELIVERY_ROWS", 10)
     add(app, *[(f"r{n:02d}", f"2026-03-02 {n // 60:02d}:{n % 60:02d}", "1") for n in range(95)])
     seen = []
 
@@ -294,4 +294,4 @@ def test_what_is_wrong_with_a_source_is_told_without_its_password(app, settings,
         pull(wrong, app, AS_OF)
     assert "s3cret" not in str(failure.value)
     assert failure.value.remedy
-    assert "s3cret" not in repr(postgres.PostgresTable("x", url or "", table="t"))
+    assert "s3cret" not in repr(postgres.PostgresTable("x", url or "", "at", table="t"))

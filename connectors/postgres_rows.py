@@ -1,0 +1,250 @@
+"""Rows of a query as Postgres copies them out: streamed, and native until somebody looks at one."""
+
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, Literal
+
+import psycopg2
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+from psycopg2 import extensions
+
+from connectors.deliveries import ROW_NUMBER, DeliveredRow, Unreadable
+from models.delivered import Reason
+from models.exact_json import NumberText
+
+BLOCK_BYTES = 8 * 1024 * 1024
+# No row of usage is so large; more would not be bounded memory.
+MAX_ROW_BYTES = 256 * 1024 * 1024
+PIPE_BYTES = 1 << 20
+
+# The marker of a text column that holds numbers, which JSON writes without quotes.
+NUMBER = {b"number": b"1"}
+_NUMERIC, _BOOLEAN = 1700, 16
+_INTEGERS = (20, 21, 23)
+# Times and floats come as the text that the server writes: exact, `infinity` and years of five
+# digits included. JSON stays text too: psycopg2 would make its numbers floats.
+_AS_TEXT = (114, 700, 701, 1082, 1083, 1114, 1184, 1186, 1266, 3802)
+_NATIVE = {**dict.fromkeys(_INTEGERS, pa.int64()), _BOOLEAN: pa.bool_()}
+
+
+def caster_of(oid: int) -> Callable[[str], Any] | None:
+    """Return what turns the server's text into a value; None where the text is the value."""
+    if oid == _NUMERIC:
+        return NumberText
+    caster = extensions.string_types.get(oid)
+    if oid in _AS_TEXT or caster is None or caster in (extensions.UNICODE, psycopg2.STRING):
+        return None
+    return lambda text: caster(text, None)
+
+
+class RowFormat:
+    """The columns of a query, the last of which is a flag: their names, and how they are read."""
+
+    def __init__(self, description: Sequence[Any]) -> None:
+        self.names = [column.name for column in description[:-1]]
+        oids = [column.type_code for column in description]
+        self.casters = [None if oid in _NATIVE else caster_of(oid) for oid in oids[:-1]]
+        self._types = [self._type(oid) for oid in oids]
+        self._fields = [
+            pa.field(name, kind, metadata=NUMBER if oid == _NUMERIC else None)
+            for name, kind, oid in zip(self.names, self._types, oids, strict=False)
+        ]
+        # By place, as a query may give two columns one name.
+        self._places = [str(place) for place in range(len(oids))]
+
+    @staticmethod
+    def _type(oid: int) -> Any:
+        if oid in _NATIVE:
+            return _NATIVE[oid]
+        # What is no text in Python must not be taken for text natively.
+        is_text = oid == _NUMERIC or caster_of(oid) is None
+        return pa.string() if is_text else pa.binary()
+
+    def parsed(self, text: bytes) -> tuple[Any, int]:
+        """Return whole rows of CSV as a table, and how many of them, the first ones, are flagged.
+
+        Null and the empty text stay apart.
+        """
+        table = pa_csv.read_csv(
+            pa.py_buffer(text),
+            pa_csv.ReadOptions(
+                column_names=self._places, use_threads=False, block_size=len(text) + 1
+            ),
+            pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+            pa_csv.ConvertOptions(
+                check_utf8=False,
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+                true_values=["t"],
+                false_values=["f"],
+                column_types=dict(zip(self._places, self._types, strict=True)),
+            ),
+        )
+        *columns, flag = table.columns
+        return pa.table(columns, schema=pa.schema(self._fields)), flag.to_numpy().sum().item()
+
+
+class PostgresRows:
+    """Rows of typed columns; as Python objects they have the values that psycopg2 would give."""
+
+    kind: Literal["columns"] = "columns"
+
+    def __init__(self, row_format: RowFormat, table: Any) -> None:
+        self._format = row_format
+        self._table = table
+
+    def table(self) -> Any:
+        """Return the rows as an Arrow table of the columns and ``ROW_NUMBER``."""
+        return self._table
+
+    def first(self, count: int) -> "PostgresRows":
+        """Return the first rows."""
+        return PostgresRows(self._format, self._table.slice(0, count))
+
+    def rows_at(self, indices: Sequence[int]) -> Iterator[DeliveredRow]:
+        """Yield the rows at these places; a value that Python cannot hold breaks its own row."""
+        chosen = self._table.take(pa.array(indices, pa.int64()))
+        try:
+            yield from list(self._rows_of(chosen))
+        except (ValueError, OverflowError, psycopg2.Error):
+            for index in range(chosen.num_rows):
+                yield self._row_of(chosen.slice(index, 1))
+
+    def _rows_of(self, table: Any) -> Iterator[DeliveredRow]:
+        names = self._format.names
+        columns = map(_values, table.columns, self._format.casters)
+        numbers = table[ROW_NUMBER].to_pylist()
+        for number, values in zip(numbers, zip(*columns, strict=True), strict=True):
+            yield number, dict(zip(names, values, strict=True))
+
+    def _row_of(self, table: Any) -> DeliveredRow:
+        try:
+            [row] = self._rows_of(table)
+        except (ValueError, OverflowError, psycopg2.Error) as error:
+            text = str(table.drop_columns([ROW_NUMBER]).cast(_bytes_of(table)).to_pylist())
+            is_encoding = isinstance(error, UnicodeError)
+            reason = Reason.INVALID_ENCODING if is_encoding else Reason.UNREADABLE_ROW
+            detail = f"a value that cannot be read: {error}".replace("\x00", "")
+            return table[ROW_NUMBER][0].as_py(), Unreadable(reason, detail, text)
+        return row
+
+
+def _values(column: Any, caster: Callable[[str], Any] | None) -> list[Any]:
+    values: list[Any] = column.to_pylist()
+    if caster is None:
+        return values
+    if pa.types.is_binary(column.type):
+        values = [None if value is None else value.decode() for value in values]
+    return [None if value is None else caster(value) for value in values]
+
+
+def _bytes_of(table: Any) -> Any:
+    """Return the schema in which all text is bytes, whatever is in it."""
+    return pa.schema(
+        [
+            field.with_type(pa.binary()) if pa.types.is_string(field.type) else field
+            for field in table.schema
+            if field.name != ROW_NUMBER
+        ]
+    )
+
+
+class RowTooLarge(Exception):  # noqa: N818 - what it says
+    """A row that would not fit into bounded memory."""
+
+
+def copied_out(connection: Any, statement: str) -> Iterator[bytes]:
+    """Yield what a ``COPY`` in CSV gives, some whole rows at a time, while it runs.
+
+    psycopg2 pushes and we pull, hence the pipe. A failure is raised where the rows end.
+    """
+    copying = _Copying(connection, statement)
+    try:
+        yield from whole_rows(copying.pieces())
+        copying.finish()
+    finally:
+        copying.stop()
+
+
+class _Copying:
+    """A ``COPY`` in a thread that writes into a pipe."""
+
+    def __init__(self, connection: Any, statement: str) -> None:
+        self._connection = connection
+        self._statement = statement
+        self._failure: BaseException | None = None
+        self._reading, self._writing = os.pipe()
+        with suppress(OSError, AttributeError):
+            fcntl.fcntl(self._writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        self._thread = threading.Thread(target=self._copy, name="copy", daemon=True)
+        self._thread.start()
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the bytes as they come."""
+        while piece := os.read(self._reading, PIPE_BYTES):
+            yield piece
+
+    def finish(self) -> None:
+        """Wait for the end, and raise what broke on the way."""
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """End the statement, if it still runs, and the thread."""
+        if self._thread.is_alive():
+            with suppress(psycopg2.Error):
+                self._connection.cancel()
+        os.close(self._reading)
+        self._thread.join()
+
+    def _copy(self) -> None:
+        try:
+            with (
+                os.fdopen(self._writing, "wb", buffering=PIPE_BYTES) as pipe,
+                self._connection.cursor() as cursor,
+            ):
+                cursor.copy_expert(self._statement, pipe)
+        except BaseException as failure:  # noqa: BLE001 - it is raised in the thread that reads
+            self._failure = failure
+
+
+def whole_rows(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield CSV cut between rows; the end of a broken stream is cut off.
+
+    A line end is one of a row if the number of quotes before it is even: within quotes they are
+    doubled.
+    """
+    kept: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        kept.append(piece)
+        size += len(piece)
+        if size < BLOCK_BYTES:
+            continue
+        text = b"".join(kept)
+        end = _end_of_rows(text)
+        if end:
+            yield text[:end]
+        elif size > MAX_ROW_BYTES:
+            raise RowTooLarge
+        kept, size = [text[end:]], len(text) - end
+    text = b"".join(kept)
+    if end := _end_of_rows(text):
+        yield text[:end]
+
+
+def _end_of_rows(text: bytes) -> int:
+    quote_count = text.count(b'"')
+    end = len(text)
+    while (line_end := text.rfind(b"\n", 0, end)) >= 0:
+        quote_count -= text.count(b'"', line_end, end)
+        if quote_count % 2 == 0:
+            return line_end + 1
+        end = line_end
+    return 0
