@@ -12,6 +12,7 @@ MAY_IMPORT = {
     "assets": {"models", "connectors", "assets"},
     "orchestration": {"models", "connectors", "assets", "orchestration", "sandbox"},
     "sandbox": {"models", "sandbox"},
+    "benchmarks": {"models", "connectors", "assets", "orchestration", "sandbox", "benchmarks"},
 }
 
 
