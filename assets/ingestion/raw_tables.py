@@ -6,6 +6,8 @@ from typing import Any
 import dagster as dg
 from sqlalchemy import func, select
 
+from assets.ingestion.refused import count_refused
+from assets.ingestion.replay import Choice, count_quarantine
 from assets.keys import source_key, table_key
 from assets.table_specs import table_spec
 from connectors.warehouse import Warehouse
@@ -77,7 +79,7 @@ def row_counts(warehouse: Warehouse) -> dict[str, dict[str, Any]]:
         "delivered_count": total["delivered"],
         "quarantined_count": total["quarantined"],
     }
-    counts["raw.quarantine"] = {"dagster/row_count": total["quarantined"]}
+    counts["raw.quarantine"] = {"dagster/row_count": total["quarantined"], **open_rows(warehouse)}
     for kind, table in (("usage", raw.usage_records), ("cost", raw.cost_lines)):
         row = landed.get(kind)
         counts[table.fullname] = {"dagster/row_count": int(row.landed) if row else 0}
@@ -86,3 +88,22 @@ def row_counts(warehouse: Warehouse) -> dict[str, dict[str, Any]]:
                 row.last_landed_at
             )
     return counts
+
+
+def open_rows(warehouse: Warehouse, source: str | None = None) -> dict[str, Any]:
+    """Return metadata of what waits in quarantine: rows nobody has replayed or waived.
+
+    Those that the journal refused in its last build are among them.
+    """
+    choice = Choice(source=source)
+    found = [*count_quarantine(warehouse, choice), *count_refused(warehouse, choice)]
+    if not found:
+        return {"open_rows": 0}
+    records = [
+        dg.TableRecord({"source": name, "reason": reason, "rows": rows})
+        for name, reason, rows in found
+    ]
+    return {
+        "open_rows": sum(rows for _, _, rows in found),
+        "open_rows_by_reason": dg.MetadataValue.table(records),
+    }

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from assets.ingestion.pulling import PullReport, pull
+from assets.ingestion.raw_tables import open_rows
 from assets.keys import USAGE_DAYS, source_key
 from assets.partitions import Clock, window_of
 from assets.table_specs import DATA_TEAM
@@ -81,7 +82,8 @@ def source_asset(workspace: Workspace, source: AnySource) -> dg.AssetsDefinition
             yield dg.MaterializeResult(asset_key=key, metadata={"problem": str(problem)})
             yield readable(key, str(problem))
             return
-        yield dg.MaterializeResult(asset_key=key, metadata=pull_metadata(report))
+        metadata = pull_metadata(report) | open_rows(warehouse, source.name)
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata)
         yield readable(key, None)
 
     return pulled

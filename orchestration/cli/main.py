@@ -35,6 +35,15 @@ app = typer.Typer(
 )
 
 
+def show_version(is_asked: bool) -> None:
+    """Print the version and end, where that is what was asked for."""
+    if is_asked:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"meterhouse {version('meterhouse')}\n")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     context: typer.Context,
@@ -50,8 +59,13 @@ def options(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print results as JSON, for programs.")
     ] = False,
+    is_version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=show_version, is_eager=True),
+    ] = False,
 ) -> None:
     """Usage-based billing that lives in your own warehouse."""
+    del is_version
     context.obj = Session(workspace, is_json=as_json)
 
 

@@ -1,9 +1,11 @@
 """The command line on a workspace of its own, with an external PostgreSQL as warehouse."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,79 @@ def test_a_broken_file_is_quarantined_and_said_so(workspace: CommandLine) -> Non
     assert workspace.json("quarantine", "list") == []
 
 
+def usage(number: int, **other: str) -> str:
+    record = {"id": f"r{number}", "tenant_id": "acme", "dimension_id": "calls", "value": "1"}
+    return json.dumps({"timestamp": "2026-01-03T10:00:00Z", **record, **other}) + "\n"
+
+
+def test_what_can_be_read_with_other_settings_is_replayed_and_journaled(
+    workspace: CommandLine,
+) -> None:
+    rows = [usage(1, timestamp="03.01.2026"), usage(2), "{broken\n"]
+    workspace.write("usage/a.jsonl", "".join(rows).replace('"value"', '"count"'))
+    result = workspace.json("run", "--as-of", "2026-02-10")
+    assert (result["sources"][0]["journaled"], result["sources"][0]["quarantined"]) == (0, 3)
+    settings = workspace.workspace / "meterhouse.yml"
+    mapped = settings.read_text().replace('"usage/*"}', '"usage/*", fields: {value: count}}')
+    settings.write_text(mapped)
+    chosen = ("--source", "logs", "--delivery", "1")
+    row = workspace.json("quarantine", "replay", *chosen, "--row", "2")
+    assert row == [{"source": "logs", "replayed": 1, "remaining": 0}]
+    assert workspace.json("quarantine", "replay") == [
+        {"source": "logs", "replayed": 0, "remaining": 2}
+    ]
+    assert workspace.json("run", "--as-of", "2026-02-10")["sources"][0]["journaled"] == 1
+    (left,) = workspace.json("quarantine", "show", "--reason", "unreadable_row")
+    assert (left["row_number"], left["record"]) == (3, "{broken")
+
+
+def test_what_the_journal_refuses_is_shown_beside_what_stands(workspace: CommandLine) -> None:
+    workspace.write("usage/a.jsonl", usage(1) + usage(2))
+    workspace.json("run", "--as-of", "2026-02-10")
+    workspace.write("usage/b.jsonl", usage(1, value="7") + usage(2))
+    result = workspace.json("run", "--as-of", "2026-02-10")
+    assert (result["sources"][0]["duplicates"], result["sources"][0]["quarantined"]) == (1, 1)
+    (counted,) = workspace.json("quarantine", "list", "--reason", "conflicting_id")
+    assert counted["rows"] == 1
+    (refused,) = workspace.json("quarantine", "show")
+    assert (refused["record"]["record_id"], refused["record"]["value"]) == ("r1", "7.000000000")
+    assert refused["stands"]["value"] == "1.000000000"
+    assert refused["stands"]["object"] == "usage/a.jsonl"
+    place = ("--delivery", str(refused["delivery_id"]), "--row", "1")
+    in_full = workspace("quarantine", "show", *place).out
+    assert "record.value" in in_full
+    assert "stands.value" in in_full
+    assert workspace.json("quarantine", "waive", *place)["waived"] == 1
+    assert workspace.json("quarantine", "list") == []
+
+
+def test_a_long_row_is_shown_in_full_when_it_is_named(workspace: CommandLine) -> None:
+    workspace.write("usage/a.jsonl", usage(1, value="x", metadata="y" * 300))
+    workspace.json("run", "--as-of", "2026-02-10")
+    assert "y" * 300 not in "".join(workspace("quarantine", "show").out.split())
+    shown = workspace("quarantine", "show", "--delivery", "1", "--row", "1").out
+    assert "y" * 300 in "".join(shown.split())
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "meant"),
+    [("--reason", "bad_vlaue", "bad_value"), ("--source", "lgos", "logs")],
+)
+@pytest.mark.parametrize("command", ["list", "show", "replay", "waive"])
+def test_a_misspelt_choice_is_refused_with_what_may_be_meant(
+    workspace: CommandLine, command: str, option: str, given: str, meant: str
+) -> None:
+    answer = workspace("quarantine", command, option, given)
+    assert answer.code == 1
+    assert f"did you mean {meant}?" in answer.err
+
+
+def test_it_says_its_version(cli: CommandLine) -> None:
+    answer = cli("--version")
+    assert answer.code == 0
+    assert answer.out.strip() == f"meterhouse {version('meterhouse')}"
+
+
 def test_the_warehouse_can_be_asked_for(workspace: CommandLine) -> None:
     assert workspace.json("warehouse", "url")["url"].startswith("postgresql://")
     answer = workspace("warehouse", "stop")
@@ -207,6 +282,7 @@ def test_a_folder_that_is_no_workspace_is_named(cli: CommandLine) -> None:
         ("run", "--from", "2026-02-01", "--to", "2026-01-01"),
         ("approve",),
         ("quarantine", "waive"),
+        ("quarantine", "show", "--row", "1"),
     ],
 )
 def test_wrong_usage_ends_with_2(cli: CommandLine, arguments: tuple[str, ...]) -> None:
