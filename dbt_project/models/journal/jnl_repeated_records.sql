@@ -11,7 +11,7 @@ parameters as (
 
 ),
 
-records as (
+records as {{ inlined() }} (
 
     select
         delivery_id,

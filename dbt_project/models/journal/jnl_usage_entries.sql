@@ -47,7 +47,7 @@ judged_records as (
 ),
 {% endif %}
 
-records as (
+records as {{ inlined() }} (
 
     select
         delivery_id,
@@ -70,52 +70,69 @@ records as (
 
 ),
 
--- Corrections are few. What is said of them is found by key, and costs the other records nothing:
--- an engine that has built an empty hash table does not read the other side of its join.
-delivered_corrections as (
+repeated_keys as (
+
+    select record_key
+    from records
+    group by record_key
+    having count(*) > 1
+
+),
+
+ranked_repetitions as (
 
     select
-        record_key,
-        corrects_key,
-        delivery_id,
-        row_number,
+        records.delivery_id,
+        records.row_number,
         row_number() over (
-            partition by record_key
-            order by delivery_id, row_number
+            partition by records.record_key
+            order by records.delivery_id, records.row_number
         ) as delivery_rank
     from records
-    where is_correction
+    inner join repeated_keys
+        on records.record_key = repeated_keys.record_key
 
 ),
 
 -- The first delivery of an id stands, for ever: whatever comes later is a duplicate or a conflict.
+repetitions as (
+
+    select
+        delivery_id,
+        row_number
+    from ranked_repetitions
+    where delivery_rank > 1
+
+),
+
+-- Corrections are few. What is said of them is found by key, and costs the other records nothing:
+-- an engine that has built an empty hash table does not read the other side of its join.
 first_corrections as (
 
     select
-        delivered_corrections.record_key,
-        delivered_corrections.corrects_key,
-        delivered_corrections.delivery_id,
-        delivered_corrections.row_number,
+        records.record_key,
+        records.corrects_key,
+        records.delivery_id,
+        records.row_number,
         row_number() over (
-            partition by delivered_corrections.corrects_key
-            order by delivered_corrections.delivery_id, delivered_corrections.row_number
+            partition by records.corrects_key
+            order by records.delivery_id, records.row_number
         ) as correction_rank
-    from delivered_corrections
-    left join records as earlier
+    from records
+    left join repetitions
         on
-            delivered_corrections.record_key = earlier.record_key
-            and (earlier.delivery_id, earlier.row_number)
-            < (delivered_corrections.delivery_id, delivered_corrections.row_number)
+            records.delivery_id = repetitions.delivery_id
+            and records.row_number = repetitions.row_number
     {{
         look_up(
             this,
             'journaled',
-            'kept.record_key = delivered_corrections.record_key and not kept.is_reversal'
+            'kept.record_key = records.record_key and not kept.is_reversal'
         )
     }}
     where
-        delivered_corrections.delivery_rank = 1
-        and earlier.record_key is null
+        records.is_correction
+        and repetitions.delivery_id is null
         and journaled.record_key is null
 
 ),
@@ -149,49 +166,34 @@ refused_keys as (
 
 ),
 
-ranked_records as (
-
-    select
-        delivery_id,
-        row_number,
-        record_key,
-        record_id,
-        occurred_at,
-        tenant_id,
-        dimension_id,
-        value,
-        metadata,
-        corrects_key,
-        row_number() over (
-            partition by record_key
-            order by delivery_id, row_number
-        ) as delivery_rank
-    from records
-
-),
-
 -- Those whose key is journaled already are left out by the unique key, as they are inserted: looking
--- each up before would cost as much again.
+-- each up before would cost as much again. In the order of days, so that what lies together in time
+-- is read together; within a day, of keys, so that neighbours in the index are written together.
 new_entries as (
 
     select
-        ranked_records.delivery_id,
-        ranked_records.row_number,
-        ranked_records.record_key,
-        ranked_records.record_id,
-        ranked_records.occurred_at,
-        ranked_records.tenant_id,
-        ranked_records.dimension_id,
-        ranked_records.value,
-        ranked_records.metadata,
-        ranked_records.corrects_key,
-        {{ entry_sign('ranked_records') }} as sign
-    from ranked_records
+        records.delivery_id,
+        records.row_number,
+        records.record_key,
+        records.record_id,
+        records.occurred_at,
+        records.tenant_id,
+        records.dimension_id,
+        records.value,
+        records.metadata,
+        records.corrects_key,
+        {{ entry_sign('records') }} as sign
+    from records
+    left join repetitions
+        on
+            records.delivery_id = repetitions.delivery_id
+            and records.row_number = repetitions.row_number
     left join refused_keys
-        on ranked_records.record_key = refused_keys.record_key
+        on records.record_key = refused_keys.record_key
     where
-        ranked_records.delivery_rank = 1
+        repetitions.delivery_id is null
         and refused_keys.record_key is null
+    order by {{ utc_day('records.occurred_at') }}, records.record_key
 
 ),
 
@@ -233,7 +235,7 @@ correction_pairs as (
 
 ),
 
-ranked_originals as (
+delivered_originals as (
 
     select
         records.record_key,
@@ -245,43 +247,43 @@ ranked_originals as (
         records.metadata,
         {{ entry_sign('records') }} as sign,
         correction_pairs.delivery_id,
-        correction_pairs.row_number,
-        row_number() over (
-            partition by records.record_key
-            order by records.delivery_id, records.row_number
-        ) as delivery_rank
+        correction_pairs.row_number
     from correction_pairs
     inner join records
         on correction_pairs.original_key = records.record_key
+    left join repetitions
+        on
+            records.delivery_id = repetitions.delivery_id
+            and records.row_number = repetitions.row_number
+    where repetitions.delivery_id is null
 
 ),
 
 corrected_entries as (
 
     select
-        ranked_originals.record_key,
-        ranked_originals.record_id,
-        ranked_originals.occurred_at,
-        ranked_originals.tenant_id,
-        ranked_originals.dimension_id,
-        ranked_originals.value,
-        ranked_originals.metadata,
-        ranked_originals.sign,
-        ranked_originals.delivery_id,
-        ranked_originals.row_number
-    from ranked_originals
+        delivered_originals.record_key,
+        delivered_originals.record_id,
+        delivered_originals.occurred_at,
+        delivered_originals.tenant_id,
+        delivered_originals.dimension_id,
+        delivered_originals.value,
+        delivered_originals.metadata,
+        delivered_originals.sign,
+        delivered_originals.delivery_id,
+        delivered_originals.row_number
+    from delivered_originals
     left join refused_keys
-        on ranked_originals.record_key = refused_keys.record_key
+        on delivered_originals.record_key = refused_keys.record_key
     {{
         look_up(
             this,
             'journaled',
-            'kept.record_key = ranked_originals.record_key and not kept.is_reversal'
+            'kept.record_key = delivered_originals.record_key and not kept.is_reversal'
         )
     }}
     where
-        ranked_originals.delivery_rank = 1
-        and refused_keys.record_key is null
+        refused_keys.record_key is null
         and journaled.record_key is null
 
     union all
@@ -309,7 +311,6 @@ corrected_entries as (
 
 ),
 
--- Each part comes in the order of its keys, so that neighbours in an index are written together.
 entries as (
 
     select
