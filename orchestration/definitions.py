@@ -34,6 +34,11 @@ SEEN_BY_THE_BUILD = (
     ("billing", "voided_invoices", "rating"),
     ("ops", "journaled_deliveries", "operations"),
     ("ops", "claimed_deliveries", "operations"),
+    ("ops", "archives", "operations"),
+    ("ops", "archived_months", "operations"),
+    ("ops", "archived_entries", "operations"),
+    ("ops", "archived_deliveries", "operations"),
+    ("ops", "kept_entries", "operations"),
 )
 
 

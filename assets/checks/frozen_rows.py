@@ -66,7 +66,7 @@ NEW_ENTRIES = """
         inner join ops.parameters on counts.build_number = parameters.build_number
     ),
 
-    entries as (
+    journaled as (
         select delivery_id, count(*) as entry_count
         from journal.jnl_usage_entries
         where
@@ -74,6 +74,18 @@ NEW_ENTRIES = """
             and delivery_id between
             (select min(counted.delivery_id) from counted)
             and (select max(counted.delivery_id) from counted)
+        group by delivery_id
+
+        union all
+
+        select archived.delivery_id, archived.entry_count
+        from ops.archived_deliveries as archived
+        inner join counted on archived.delivery_id = counted.delivery_id
+    ),
+
+    entries as (
+        select delivery_id, sum(entry_count) as entry_count
+        from journaled
         group by delivery_id
     )
 

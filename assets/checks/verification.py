@@ -23,7 +23,13 @@ ROWS_HELD = 5_000
 LANDED_SINCE = """
     select delivery_id, (landed_at at time zone 'UTC')::date as landed_on
     from raw.deliveries
-    where kind = :kind and landed_at >= :since
+    where
+        kind = :kind
+        and landed_at >= :since
+        and (
+            kind <> 'usage'
+            or (landed_at at time zone 'UTC')::date not in (select landed_on from ops.dropped_days)
+        )
     order by delivery_id desc
     limit :deliveries
 """
@@ -52,7 +58,8 @@ SAMPLES = {
 }
 JOURNAL = """
     select
-        (select count(*) from journal.jnl_usage_entries where not is_reversal) as entries,
+        (select count(*) from journal.jnl_usage_entries where not is_reversal)
+        + (select count(*) from ops.archived_entries) as entries,
         (select count(*) from journal.jnl_conflicting_records) as refused,
         coalesce(sum(journaled_count), 0) as entries_booked,
         coalesce(sum(conflicting_count), 0) as refused_booked
