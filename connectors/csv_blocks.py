@@ -132,7 +132,7 @@ class _PythonRows:
         except csv.Error as csv_error:
             error = f"not CSV: {csv_error}"
         raw = b"".join(self._raw)
-        if not raw.strip():
+        if not raw.strip() and self._trouble is None:
             return None
         if self.header is None:
             return self._read_header(cells, error, raw)
@@ -228,6 +228,8 @@ def _problem_of_header(header: list[str], trouble: Reason | None) -> str | None:
         return "it is too long, or not UTF-8"
     if not all(name.strip() for name in header):
         return "a column has no name"
+    if header[0].lstrip().startswith("{"):
+        return "it is JSON"
     if len(set(header)) < len(header):
         return "two columns have the same name"
     # A usage or cost row always holds a number and a time; a header never does.

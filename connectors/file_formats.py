@@ -91,8 +91,7 @@ def _chunks(stream: Readable) -> Iterator[bytes]:
 def _json_blocks(chunks: Iterator[bytes]) -> Iterator[Block]:
     for item in line_blocks.line_blocks(chunks):
         if isinstance(item, CutLine):
-            if item.beginning.strip():
-                yield Block([(item.number, too_long(item.beginning.strip()))])
+            yield Block([(item.number, too_long(item.beginning))])
         else:
             yield _json_block(item)
 

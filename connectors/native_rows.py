@@ -11,6 +11,8 @@ from connectors.json_rows import json_row
 from models.delivered import Reason
 from models.exact_json import storable
 
+PYTHON_ROWS = 5_000
+
 
 class JsonLines:
     """Lines of JSON, each with its number; all are UTF-8 and none is blank."""
@@ -26,10 +28,10 @@ class JsonLines:
 
     def rows_at(self, indices: Sequence[int]) -> Iterator[DeliveredRow]:
         """Yield the rows at these places."""
-        chosen = self._table.take(pa.array(indices, pa.int64()))
-        lines = chosen[LINE].cast(pa.binary()).to_pylist()
-        for number, line in zip(chosen[ROW_NUMBER].to_pylist(), lines, strict=True):
-            yield number, json_row(line.strip())
+        for chosen in _some_at_a_time(self._table, indices):
+            lines = chosen[LINE].cast(pa.binary()).to_pylist()
+            for number, line in zip(chosen[ROW_NUMBER].to_pylist(), lines, strict=True):
+                yield number, json_row(line.strip())
 
 
 class Columns:
@@ -48,12 +50,18 @@ class Columns:
 
     def rows_at(self, indices: Sequence[int]) -> Iterator[DeliveredRow]:
         """Yield the rows at these places; a value that Python cannot hold breaks its own row."""
-        chosen = self._table.take(pa.array(indices, pa.int64()))
-        try:
-            yield from list(_rows_of(chosen))
-        except (ValueError, OverflowError):
-            for index in range(chosen.num_rows):
-                yield _row_of(chosen.slice(index, 1))
+        for chosen in _some_at_a_time(self._table, indices):
+            try:
+                yield from list(_rows_of(chosen))
+            except (ValueError, OverflowError):
+                for index in range(chosen.num_rows):
+                    yield _row_of(chosen.slice(index, 1))
+
+
+def _some_at_a_time(table: Any, indices: Sequence[int]) -> Iterator[Any]:
+    """Yield the rows at these places, so many at a time as may become Python objects at once."""
+    for start in range(0, len(indices), PYTHON_ROWS):
+        yield table.take(pa.array(indices[start : start + PYTHON_ROWS], pa.int64()))
 
 
 def numbered(table: Any, first_number: int) -> Any:

@@ -256,6 +256,15 @@ COLUMNS = [
     ["id", "timestamp", "tenant_id", "type", "usage.amount", "data", "event", "value", "plan"],
     ["specversion", "id", "time", "subject", "type", "value", "metadata"],
 ]
+LIKELY_CELLS = {
+    "data": st.just('{"value": 3, "a": "b"}'),
+    "event": st.just('{"id": "e1"}'),
+    "value": NUMBERS,
+    "usage.amount": NUMBERS,
+    "timestamp": INSTANTS,
+    "time": INSTANTS,
+    "metadata": FLAT | NESTED,
+}
 PLAIN_CELLS = {
     "timestamp": "2026-03-01T00:00:00Z", "time": "2026-03-01 00:00:00.5+01:00", "value": "1.5",
     "recordValue": "7", "usage.amount": "2.50", "metadata": '{"region":"eu"}', "corrects": "",
@@ -272,9 +281,13 @@ def csv_files(draw):
     for number in range(-1, draw(st.integers(1, 8))):
         cells = header if number < 0 else [PLAIN_CELLS.get(name, f"x{number}") for name in header]
         if number >= 0:
-            for _ in range(draw(st.integers(0, 2))):
-                cells = list(cells)
-                cells[draw(st.integers(0, len(cells) - 1))] = draw(CELLS)
+            for name in draw(st.lists(st.sampled_from(header), max_size=3)):
+                cells = [
+                    draw(st.just("") | LIKELY_CELLS.get(name, CELLS) | CELLS)
+                    if at == name
+                    else cell
+                    for at, cell in zip(header, cells, strict=True)
+                ]
             cells = cells[: draw(st.sampled_from([99, 99, 99, 2]))]
         quoting = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
         csv.writer(out, quoting=quoting, lineterminator=end).writerow(cells)
@@ -359,15 +372,16 @@ def parquet_tables(draw):
     """A table some of whose columns have a type of their own."""
     names = draw(st.sampled_from(COLUMNS))
     size = draw(st.integers(1, 6))
+    odd = draw(st.lists(st.sampled_from(names), max_size=2))
     columns = []
     for name in names:
         plain = [PLAIN_CELLS.get(name, f"x{number}") for number in range(size)]
-        if draw(st.booleans()):
-            columns.append(pa.array(plain, pa.string()))
-        else:
-            kind = draw(st.sampled_from(sorted(TYPES, key=str)))
-            values = st.none() | TYPES[kind]
-            columns.append(pa.array(draw(st.lists(values, min_size=size, max_size=size)), kind))
+        kind = draw(st.sampled_from(sorted(TYPES, key=str))) if name in odd else pa.string()
+        if name in odd:
+            likely = texts(LIKELY_CELLS.get(name, CELLS)) if kind == pa.string() else st.none()
+            values = st.none() | likely | TYPES[kind]
+            plain = draw(st.lists(values, min_size=size, max_size=size))
+        columns.append(pa.array(plain, kind))
     return pa.table(columns, names=names)
 
 
