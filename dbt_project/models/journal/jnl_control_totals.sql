@@ -2,6 +2,13 @@
 
 with
 
+totalled as (
+
+    select coalesce(max(build_number), 0) as build_number
+    from {{ this }}
+
+),
+
 new_entries as (
 
     select
@@ -11,7 +18,7 @@ new_entries as (
         value,
         sign
     from {{ ref('jnl_usage_entries') }}
-    where build_number > (select coalesce(max(build_number), 0) from {{ this }})
+    where build_number > (select totalled.build_number from totalled)
 
 ),
 

@@ -166,9 +166,9 @@ refused_keys as (
 
 ),
 
--- Those whose key is journaled already are left out by the unique key, as they are inserted: looking
--- each up before would cost as much again. In the order of days, so that what lies together in time
--- is read together; within a day, of keys, so that neighbours in the index are written together.
+-- Those whose key is journaled already are left out by the unique key as they are inserted: looking
+-- each up before would cost as much again. They come in the order of days, as what lies together in
+-- time is read together; within a day, of keys, as neighbours in the index are written together.
 new_entries as (
 
     select

@@ -128,15 +128,15 @@ cut_entries as (
         entries.metadata,
         cut_days.started_at
     from cut_days
-    inner join lateral (
-        select *
-        from {{ ref('jnl_usage_entries') }} as journal
-        where
-            journal.occurred_at >= cut_days.started_at
-            and journal.occurred_at < cut_days.started_at + interval '1 day'
-        offset 0
-    ) as entries
-        on true
+    {{
+        look_through(
+            ref('jnl_usage_entries'),
+            'entries',
+            'occurred_at',
+            'cut_days.started_at',
+            "cut_days.started_at + interval '1 day'"
+        )
+    }}
     inner join parameters
         on entries.build_number <= parameters.journal_watermark
 
@@ -157,8 +157,8 @@ cut_values as (
             and entries.occurred_at >= counted_spans.span_start_at
             and entries.occurred_at < counted_spans.span_end_at
             and (
-                counted_spans.span_start_at > entries.started_at
-                or counted_spans.span_end_at < entries.started_at + interval '1 day'
+                entries.started_at < counted_spans.span_start_at
+                or entries.started_at + interval '1 day' > counted_spans.span_end_at
             )
     left join cut_entries as reversals
         on

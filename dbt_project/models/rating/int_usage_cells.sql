@@ -90,6 +90,42 @@ hourly as (
 
 ),
 
+tenants as (
+
+    select
+        tenant_versions.tenant_id,
+        tenant_versions.customer_id
+    from tenant_versions
+    inner join parameters
+        on tenant_versions.catalog_version = parameters.catalog_version
+
+),
+
+used as (
+
+    select distinct
+        tenant_id,
+        dimension_id
+    from monthly
+
+),
+
+edges_of_periods as (
+
+    select
+        customer_id,
+        period_start_at as boundary_at
+    from periods
+
+    union distinct
+
+    select
+        customer_id,
+        period_end_at as boundary_at
+    from periods
+
+),
+
 -- Where usage may go from one charge to another, and where the reason changes why nobody is billed.
 boundaries as (
 
@@ -112,26 +148,12 @@ boundaries as (
     select
         used.tenant_id,
         used.dimension_id,
-        edges.boundary_at
-    from (select distinct monthly.tenant_id, monthly.dimension_id from monthly) as used
-    inner join tenant_versions
-        on used.tenant_id = tenant_versions.tenant_id
-    inner join parameters
-        on tenant_versions.catalog_version = parameters.catalog_version
-    inner join (
-        select
-            periods.customer_id,
-            periods.period_start_at as boundary_at
-        from periods
-
-        union distinct
-
-        select
-            periods.customer_id,
-            periods.period_end_at as boundary_at
-        from periods
-    ) as edges
-        on tenant_versions.customer_id = edges.customer_id
+        edges_of_periods.boundary_at
+    from used
+    inner join tenants
+        on used.tenant_id = tenants.tenant_id
+    inner join edges_of_periods
+        on tenants.customer_id = edges_of_periods.customer_id
 
 ),
 
@@ -244,8 +266,15 @@ whole_hours as (
 
 ),
 
--- Where a boundary lies inside a UTC hour (Kolkata, Kathmandu), the records are taken from the journal,
--- each by its own instant. Of the journal, these hours are read and nothing else.
+split_instants as (
+
+    select distinct started_at
+    from split_hours
+
+),
+
+-- Where a boundary lies inside a UTC hour (Kolkata, Kathmandu), the records are taken from the
+-- journal, each by its own instant. Of the journal, these hours are read and nothing else.
 split_entries as (
 
     select
@@ -256,23 +285,23 @@ split_entries as (
         entries.occurred_at,
         entries.value,
         entries.sign
-    from (select distinct split_hours.started_at from split_hours) as instants
-    inner join lateral (
-        select *
-        from {{ ref('jnl_usage_entries') }} as journal
-        where
-            journal.occurred_at >= instants.started_at
-            and journal.occurred_at < instants.started_at + interval '1 hour'
-        offset 0
-    ) as entries
-        on true
+    from split_instants
+    {{
+        look_through(
+            ref('jnl_usage_entries'),
+            'entries',
+            'occurred_at',
+            'split_instants.started_at',
+            "split_instants.started_at + interval '1 hour'"
+        )
+    }}
     inner join parameters
         on entries.build_number <= parameters.journal_watermark
     inner join split_hours
         on
             entries.tenant_id = split_hours.tenant_id
             and entries.dimension_id = split_hours.dimension_id
-            and instants.started_at = split_hours.started_at
+            and split_instants.started_at = split_hours.started_at
 
 ),
 

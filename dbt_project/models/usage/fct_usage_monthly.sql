@@ -43,8 +43,8 @@ daily as (
         on
             touched_months.tenant_id = cells.tenant_id
             and touched_months.dimension_id = cells.dimension_id
-            and cells.usage_date >= touched_months.usage_month
-            and cells.usage_date < touched_months.usage_month + interval '1 month'
+            and touched_months.usage_month <= cells.usage_date
+            and touched_months.usage_month + interval '1 month' > cells.usage_date
     {% else %}
     from {{ ref('fct_usage_daily') }} as cells
     where {{ in_rebuilt_period(date='cells.usage_date') }}

@@ -26,6 +26,18 @@ claimed_deliveries as (
         landed_on
     from {{ source('ops', 'claimed_deliveries') }}
 
+),
+
+-- Known before the first row is read: days and ranges without a claimed delivery are not opened.
+extent as (
+
+    select
+        min(landed_on) as first_day,
+        max(landed_on) as last_day,
+        min(delivery_id) as first_delivery_id,
+        max(delivery_id) as last_delivery_id
+    from claimed_deliveries
+
 )
 
 select
@@ -48,9 +60,8 @@ inner join claimed_deliveries
     on
         records.delivery_id = claimed_deliveries.delivery_id
         and records.landed_on = claimed_deliveries.landed_on
--- Known before the first row is read: days and ranges without a claimed delivery are not opened.
 where
-    records.landed_on >= (select min(landed_on) from claimed_deliveries)
-    and records.landed_on <= (select max(landed_on) from claimed_deliveries)
-    and records.delivery_id >= (select min(delivery_id) from claimed_deliveries)
-    and records.delivery_id <= (select max(delivery_id) from claimed_deliveries)
+    records.landed_on >= (select extent.first_day from extent)
+    and records.landed_on <= (select extent.last_day from extent)
+    and records.delivery_id >= (select extent.first_delivery_id from extent)
+    and records.delivery_id <= (select extent.last_delivery_id from extent)
