@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 from assets.ingestion.bookkeeping import LandingReport, Pull, record_pull, source_state
@@ -13,8 +14,19 @@ from assets.ingestion.progress import Progress, silent
 from connectors.deliveries import SourceUnavailable
 from connectors.partitions import ensure_days
 from connectors.warehouse import Warehouse
-from models.settings import AnySource
+from models.settings import AnySource, MixpanelSource
 from models.tables import raw
+
+WAIT_SECONDS = 30
+# A part of a backfill has nothing better to do than wait for what is in its way.
+PART_WAIT_SECONDS = 12 * 3600
+
+
+class Part(NamedTuple):
+    """A half-open window of a history whose other windows may be pulled at the same time."""
+
+    start: datetime
+    end: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +62,14 @@ def pull(
     Each delivery is a transaction of its own, so an interrupted pull is resumed by the next one.
     ``directory`` is the workspace, to which paths of files are relative. A source that cannot be
     read to its end raises ``SourceUnavailable``; what came before is kept, the watermark stays.
+
+    A ``Part`` is pulled beside others of the same history: of windows there may be several at
+    once, a whole source is waited for, and the watermark is left to a pull that is no part.
     """
     started_at = datetime.now(UTC)
     # A past as-of instant does not make the records of today come too early.
     read_at = max(as_of, started_at)
-    with warehouse.locked(f"pull {source.name}"):
+    with warehouse.locked(*_turn(source, window)):
         state = source_state(warehouse, source.name)
         planned = plan(source, Request(warehouse, state, as_of, started_at, window, directory))
         this = Pull(uuid4().hex, source.name, read_at, planned.fields, planned.timezone, progress)
@@ -64,7 +79,8 @@ def pull(
         try:
             ensure_days(warehouse, raw.usage_records, this.landed_on)
             land(warehouse, this, planned.deliveries, report)
-            reached = None if report.failures else planned.complete_until
+            is_whole = not report.failures and not isinstance(window, Part)
+            reached = planned.complete_until if is_whole else None
         finally:
             finished_at = datetime.now(UTC)
             record_pull(warehouse, this, (started_at, finished_at), report, reached)
@@ -86,6 +102,21 @@ def pull(
         quarantined_by_reason=dict(report.quarantined),
         delivery_ids=tuple(report.delivery_ids),
     )
+
+
+def has_days(source: AnySource) -> bool:
+    """Return whether usage can be asked for by day, rather than as it was stored."""
+    return isinstance(source, MixpanelSource)
+
+
+def _turn(source: AnySource, window: Window | None) -> tuple[str, float]:
+    """Return the lock that a pull holds, and for how many seconds it waits for it."""
+    name = f"pull {source.name}"
+    if not isinstance(window, Part):
+        return name, WAIT_SECONDS
+    if has_days(source):
+        name += f" {window.start.isoformat()} {window.end.isoformat()}"
+    return name, PART_WAIT_SECONDS
 
 
 def combined(report: LandingReport) -> SourceUnavailable:

@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from assets.ingestion.pulling import PullReport, pull
+from assets.ingestion.pulling import PART_WAIT_SECONDS, Part, PullReport, has_days, pull
 from assets.ingestion.raw_tables import open_rows
 from assets.keys import USAGE_DAYS, source_key
 from assets.partitions import Clock, window_of
@@ -16,6 +19,9 @@ from connectors.warehouse import Warehouse
 from models.settings import AnySource
 from models.workspace import Workspace
 
+# A month: what goes on side by side, and is begun anew where it fails.
+DAYS_PER_RUN = 31
+BACKFILL_TAG = "dagster/backfill"
 READABLE_CHECK = "is_read_to_its_end"
 SECONDS_BETWEEN_NEWS = 1.0
 KINDS = {
@@ -100,33 +106,85 @@ def usage_days_asset(
         kinds={"python"},
         owners=[DATA_TEAM],
         partitions_def=days,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        # A backfill of more days is one of several runs, which go on side by side.
+        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=DAYS_PER_RUN),
         description=(
             "Usage of UTC days, pulled again from every usage source: for the history of a new "
-            "source, and for days in doubt. Sources without days are read whole. What has landed "
-            "already is skipped, so pulling a day twice adds nothing."
+            "source, and for days in doubt. Sources without days are read whole, once in a "
+            "backfill. What has landed already is skipped, so pulling a day twice adds nothing."
         ),
     )
     def usage_of_days(
         context: dg.AssetExecutionContext, warehouse: Warehouse, clock: Clock
     ) -> dg.MaterializeResult:
-        window = context.partition_time_window
-        delivered, landed = 0, 0
-        for source in workspace.settings.sources:
-            if source.measures == "usage":
-                report = pull(
-                    source,
-                    warehouse,
-                    clock.as_of(context.run),
-                    (window.start, window.end),
-                    progress=news(context, source.name),
-                    directory=workspace.directory,
-                )
-                delivered += report.delivered_count
-                landed += report.landed_count
-        return dg.MaterializeResult(metadata={"delivered_count": delivered, "landed_count": landed})
+        days_of = PulledDays(context, warehouse, clock.as_of(context.run), workspace.directory)
+        reports = [
+            days_of.pulled(source) if has_days(source) else days_of.pulled_once(source)
+            for source in workspace.settings.sources
+            if source.measures == "usage"
+        ]
+        return dg.MaterializeResult(
+            metadata={
+                "delivered_count": sum(report.delivered_count for report in reports if report),
+                "landed_count": sum(report.landed_count for report in reports if report),
+            }
+        )
 
     return usage_of_days
+
+
+@dataclass(frozen=True, slots=True)
+class PulledDays:
+    """The days that one run pulls; a backfill is made of several such runs, at the same time."""
+
+    context: dg.AssetExecutionContext
+    warehouse: Warehouse
+    as_of: datetime
+    directory: Path
+
+    def pulled(self, source: AnySource) -> PullReport:
+        """Pull the days of this run from a source, or the whole of one without days."""
+        window = self.context.partition_time_window
+        return pull(
+            source,
+            self.warehouse,
+            self.as_of,
+            Part(window.start, window.end),
+            progress=news(self.context, source.name),
+            directory=self.directory,
+        )
+
+    def pulled_once(self, source: AnySource) -> PullReport | None:
+        """Pull a whole source; None where that was done since the backfill began."""
+        key = source_key(source.name)
+        with self.warehouse.locked(f"backfill {source.name}", PART_WAIT_SECONDS):
+            began = self._backfill_began()
+            if began is not None and last_pulled(self.context.instance, key) >= began:
+                return None
+            report = self.pulled(source)
+            # So that the other runs know, and whoever looks at the source.
+            self.context.log_event(
+                dg.AssetMaterialization(asset_key=key, metadata=pull_metadata(report))
+            )
+            return report
+
+    def _backfill_began(self) -> float | None:
+        tag = self.context.run.tags.get(BACKFILL_TAG)
+        if tag is None:
+            return None
+        first = self.context.instance.get_run_records(
+            dg.RunsFilter(tags={BACKFILL_TAG: tag}), limit=1, ascending=True
+        )
+        return first[0].create_timestamp.timestamp() if first else None
+
+
+def last_pulled(instance: dg.DagsterInstance, key: dg.AssetKey) -> float:
+    """Return when a source was last pulled to its end, in seconds; 0 where it never was."""
+    event = instance.get_latest_materialization_event(key)
+    materialised = event.asset_materialization if event is not None else None
+    if event is None or materialised is None or "problem" in materialised.metadata:
+        return 0
+    return event.timestamp
 
 
 def readable(key: dg.AssetKey, problem: str | None) -> dg.AssetCheckResult:
