@@ -48,3 +48,20 @@ def _create(connection: Connection, table: Table, day: date) -> None:
         text(f"alter table {table.fullname} attach partition {name} for values {bounds}")
     )
     guard(connection, name)
+
+
+def existing_days(connection: Connection, table: Table) -> list[date]:
+    """Return the days that a table has partitions of, earliest first."""
+    query = """
+        select substring(relations.relname from '[0-9]{8}$')
+        from pg_inherits
+        inner join pg_class as relations on pg_inherits.inhrelid = relations.oid
+        where pg_inherits.inhparent = cast(:table as regclass)
+    """
+    found: list[str] = list(connection.execute(text(query), {"table": table.fullname}).scalars())
+    return sorted(map(date.fromisoformat, found))
+
+
+def drop_day(connection: Connection, table: Table, day: date) -> None:
+    """Drop a day's partition with all its rows; readers of the table are waited for."""
+    connection.execute(text(f"drop table {partition_name(table, day)}"))

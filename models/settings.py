@@ -52,6 +52,8 @@ class WarehouseSettings(Entry):
     """Where the data lives: a database of our own, or a server that is already there."""
 
     url: WarehouseUrl = SecretStr("embedded")
+    # None: landed records are kept for ever.
+    keep_landing_days: Annotated[int, Field(ge=1)] | None = None
 
     @property
     def is_embedded(self) -> bool:

@@ -14,6 +14,7 @@ from assets.ingestion.raw_tables import raw_tables
 from assets.ingestion.sources import source_assets
 from assets.invoicing.assets import approved_invoices, closed_invoices
 from assets.partitions import billing_months, usage_days
+from assets.retention.assets import dropped_days
 from assets.table_specs import external_spec
 from assets.transform.dbt import DbtBuilds, dbt_models, on_demand
 from assets.transform.parameters import parameters
@@ -62,6 +63,7 @@ def build_definitions(
             approved_invoices,
             posted_invoices,
             synced_payments,
+            dropped_days(workspace),
             *(external_spec(*relation) for relation in SEEN_BY_THE_BUILD),
         ],
         asset_checks=all_checks(),

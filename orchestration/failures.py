@@ -4,6 +4,8 @@
 MEANT_FOR_USERS = frozenset(
     {
         "ActionNeeded",
+        "ArchiveFileError",
+        "ArchiveRefused",
         "CatalogRefused",
         "ConfigurationError",
         "DbtError",
@@ -11,6 +13,7 @@ MEANT_FOR_USERS = frozenset(
         "EmbeddedPostgresError",
         "Failure",
         "InvoiceStateError",
+        "LandingRefused",
         "PostingError",
         "SourceUnavailable",
         "StaleDraftsError",

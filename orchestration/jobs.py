@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from assets.keys import (
+    DROPPED_DAYS,
     INVOICE_EVENTS,
     INVOICE_LINES,
     INVOICES,
@@ -24,6 +25,7 @@ VERIFY = "verify"
 USAGE = "usage"
 COST = "cost"
 BACKFILL_USAGE = "backfill_usage"
+DROP_LANDING = "drop_landing"
 CLOSE = "close"
 APPROVE = "approve"
 POST_INVOICE = "post_invoice"
@@ -63,6 +65,11 @@ def jobs(
             ),
         ),
         *pull_jobs(workspace),
+        dg.define_asset_job(
+            DROP_LANDING,
+            selection=dg.AssetSelection.assets(DROPPED_DAYS),
+            description="Drop the days of landing that are kept no longer, and are journaled.",
+        ),
         dg.define_asset_job(
             CLOSE,
             selection=dg.AssetSelection.assets(INVOICES, INVOICE_LINES),

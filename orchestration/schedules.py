@@ -67,6 +67,10 @@ def schedules(workspace: Workspace | None) -> list[dg.ScheduleDefinition]:
         found.append(
             every("usage_every_5_minutes", jobs.USAGE, "*/5 * * * *", "New usage, in minutes.")
         )
+    if workspace is not None and workspace.settings.warehouse.keep_landing_days is not None:
+        found.append(
+            every("landing_daily", jobs.DROP_LANDING, "30 6 * * *", "What landing need not keep.")
+        )
     if "cost" in measured:
         found.append(
             every(

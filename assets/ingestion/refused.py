@@ -120,7 +120,7 @@ def count_refused(warehouse: Warehouse, choice: Choice) -> list[tuple[str, str, 
     with warehouse.begin() as connection:
         if not _has_journal(connection):
             return []
-        found = connection.execute(text(COUNTS), _asked(choice))
+        found = connection.execute(text(COUNTS), asked(choice))
         return [(row.source, row.reason, row.row_count) for row in found]
 
 
@@ -129,7 +129,7 @@ def list_refused(warehouse: Warehouse, choice: Choice, limit: int = 100) -> list
     with warehouse.begin() as connection:
         if not _has_journal(connection):
             return []
-        found = connection.execute(text(LATEST), {**_asked(choice), "limit": limit})
+        found = connection.execute(text(LATEST), {**asked(choice), "limit": limit})
         return [_refused(row._mapping) for row in found]
 
 
@@ -139,7 +139,7 @@ def waive_refused(warehouse: Warehouse, choice: Choice) -> int:
     with warehouse.begin() as connection:
         if not _has_journal(connection):
             return 0
-        rows = connection.execute(text(KEYS), _asked(choice)).all()
+        rows = connection.execute(text(KEYS), asked(choice)).all()
         resolved = [(row.delivery_id, row.row_number, "waived", None, now) for row in rows]
         table = raw.quarantine_resolutions
         return warehouse.copy_rows(connection, table, RESOLUTION_COLUMNS, resolved) if rows else 0
@@ -150,7 +150,8 @@ def _has_journal(connection: Connection) -> bool:
     return bool(connection.execute(query).scalar())
 
 
-def _asked(choice: Choice) -> dict[str, Any]:
+def asked(choice: Choice) -> dict[str, Any]:
+    """Return what the queries of open records are asked for."""
     return {
         "source": choice.source,
         "reason": choice.reason,

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, Row, insert, select, text
 from sqlalchemy.schema import CreateTable
 
 from assets.invoicing.approval import InvoiceStateError
 from assets.invoicing.documents import document_hash, read_document
+from assets.retention.ledger import archives_counted_later, archives_of_times, restoring
 from connectors.warehouse import Warehouse
 from models.tables import billing, ops
 
@@ -34,10 +35,12 @@ class Recomputation:
 def prepare_recomputation(warehouse: Warehouse, reference: str) -> str:
     """Set the parameters of the target ``recompute`` to those of a finalised invoice.
 
-    Returns the invoice's id. The caller then runs dbt with that target and ``SELECTION``.
+    Returns the invoice's id. The caller then runs dbt with that target and ``SELECTION``. Refused
+    while a part of the journal that the invoice is made of is archived.
     """
     with warehouse.begin() as connection:
         invoice = finalised_invoice(connection, reference)
+        refuse_archived(connection, invoice)
         connection.execute(text(f"create schema if not exists {TARGET}_ops"))
         parameters = ops.parameters.to_metadata(
             ops.parameters.metadata.__class__(), schema=f"{TARGET}_ops"
@@ -57,6 +60,21 @@ def prepare_recomputation(warehouse: Warehouse, reference: str) -> str:
             },
         )
     return str(invoice.invoice_id)
+
+
+def refuse_archived(connection: Connection, invoice: Row) -> None:
+    """Raise where the journal as it stood at an invoice cannot be seen without an archive.
+
+    Of archived months there are the usage rollups as they are in the end: the right ones where no
+    later build has added to them, and no proof of what the invoice itself bills.
+    """
+    needed = archives_of_times(connection, invoice.period_start_at, invoice.period_end_at)
+    needed += archives_counted_later(connection, invoice.journal_watermark)
+    if needed:
+        raise InvoiceStateError(
+            f"{invoice.invoice_number} counts usage that is archived: "
+            f"{restoring(sorted(set(needed)))} first, then recompute"
+        )
 
 
 def compare_recomputation(warehouse: Warehouse, invoice_id: str) -> Recomputation:

@@ -139,20 +139,30 @@ def explain_line(session: Session, explanation: Any, line: Any, limit: int) -> N
     from itertools import islice
 
     from assets.invoicing.explanation import usage_records
+    from assets.retention.ledger import archives_of_line, restoring
 
     printer = session.printer
     with session.warehouse.begin() as connection:
-        records = [
-            dict(row._mapping)
-            for row in islice(usage_records(connection, line.invoice_line_id), limit)
-        ]
+        archives = archives_of_line(connection, line.invoice_line_id)
+        # What stayed in the journal is not what the line is made of.
+        found = [] if archives else usage_records(connection, line.invoice_line_id)
+        records = [dict(row._mapping) for row in islice(found, limit)]
     notes = explanation.notes(line)
-    printer.json({**dict(line._mapping), "explanation": notes, "records": records})
+    printer.json(
+        {
+            **dict(line._mapping),
+            "explanation": notes,
+            "records": records,
+            "archives": archives,
+        }
+    )
     printer.line(
         f"{line.description}: {money(line.amount, line.currency)} {line.currency}"
         f" (exactly {line.exact_amount:f})"
     )
     printer.table(["Note", "Value"], [[name, value] for name, value in flattened(notes)])
+    if archives:
+        printer.line(f"Its source records are archived: {restoring(archives)} brings them back.")
     if records:
         printer.table(
             ["Source", "Record", "Tenant", "When", "Value", "Delivered in", "Row"],

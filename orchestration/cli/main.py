@@ -12,7 +12,17 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestration.cli import billing, demo, pipeline, quarantine, setup, ui, warehouse
+from orchestration.cli import (
+    billing,
+    demo,
+    journal,
+    landing,
+    pipeline,
+    quarantine,
+    setup,
+    ui,
+    warehouse,
+)
 from orchestration.cli.session import WORKSPACE_VARIABLE, Session
 from orchestration.failures import DefectInRun, speaks_to_user
 
@@ -82,6 +92,8 @@ app.command()(billing.void)
 app.command()(billing.recompute)
 app.command()(pipeline.sync)
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(journal.app, name="journal")
+app.add_typer(landing.app, name="landing")
 app.add_typer(warehouse.app, name="warehouse")
 app.command()(ui.ui)
 app.command()(ui.docs)

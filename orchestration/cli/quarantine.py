@@ -27,11 +27,17 @@ def list_(context: typer.Context, source: Source = None, reason: Reason = None) 
     """Count quarantined rows by source and reason."""
     from assets.ingestion.refused import count_refused
     from assets.ingestion.replay import count_quarantine
+    from assets.retention.replaying import REASONS
 
     session = session_of(context)
     choice = chosen(session, source, reason)
     counts = [
-        {"source": name, "reason": why, "rows": rows, "can_be_replayed": is_unread}
+        {
+            "source": name,
+            "reason": why,
+            "rows": rows,
+            "can_be_replayed": is_unread or why in REASONS,
+        }
         for count, is_unread in ((count_quarantine, True), (count_refused, False))
         for name, why, rows in count(session.warehouse, choice)
     ]
@@ -124,31 +130,34 @@ def replay(
     delivery: Delivery = None,
     row: RowNumber = None,
 ) -> None:
-    """Read quarantined rows again with the settings as they are now; the next run journals them."""
+    """Read quarantined rows again with the settings as they are now; the next run journals them.
+
+    What was refused because of an archive is replayed once that is restored.
+    """
     from assets.ingestion.replay import replay_quarantine
+    from assets.retention.replaying import replay_refused
 
     session = session_of(context)
     choice = chosen(session, source, reason, delivery, row)
-    reports = [
-        replay_quarantine(session.warehouse, configured, session.now(), choice)
-        for configured in session.workspace.settings.sources
-        if source in (None, configured.name)
-    ]
-    session.printer.json(
-        [
-            {
-                "source": report.source,
-                "replayed": report.replayed_count,
-                "remaining": report.remaining_count,
-            }
-            for report in reports
-        ]
-    )
+    counts = []
+    for configured in session.workspace.settings.sources:
+        if source in (None, configured.name):
+            reports = [
+                replayed(session.warehouse, configured, session.now(), choice)
+                for replayed in (replay_quarantine, replay_refused)
+            ]
+            counts.append(
+                {
+                    "source": configured.name,
+                    "replayed": sum(report.replayed_count for report in reports),
+                    "remaining": sum(report.remaining_count for report in reports),
+                }
+            )
+    session.printer.json(counts)
     session.printer.table(
-        ["Source", "Replayed", "Still quarantined"],
-        [[report.source, report.replayed_count, report.remaining_count] for report in reports],
+        ["Source", "Replayed", "Still quarantined"], [list(count.values()) for count in counts]
     )
-    if any(report.replayed_count for report in reports):
+    if any(count["replayed"] for count in counts):
         session.printer.line("Next: meterhouse run, which journals what was replayed.")
 
 

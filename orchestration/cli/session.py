@@ -91,11 +91,11 @@ def read_instant(given: str | None, option: str) -> datetime | None:
         ) from None
 
 
-def read_month(given: str) -> date:
+def read_month(given: str, option: str = "PERIOD") -> date:
     """Return the first day of a month."""
     try:
         return date.fromisoformat(f"{given}-01")
     except ValueError:
         raise typer.BadParameter(
-            f"{given} is not a month such as 2026-10", param_hint="PERIOD"
+            f"{given} is not a month such as 2026-10", param_hint=option
         ) from None

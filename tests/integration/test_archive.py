@@ -17,7 +17,7 @@ from assets.ingestion.replay import ReplayReport
 from assets.retention import archiving, restoring
 from assets.retention.archiving import ArchiveReport, archive_journal
 from assets.retention.ledger import ArchiveRefused, list_archives
-from assets.retention.refused import replay_refused
+from assets.retention.replaying import replay_refused
 from assets.retention.restoring import restore_journal
 from connectors.embedded_postgres import EmbeddedPostgres
 from connectors.journal_files import ArchiveFileError, write_entries

@@ -1,5 +1,6 @@
 """Records that the journal refused because of an archive: landed again, once they may be."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -12,29 +13,15 @@ from assets.ingestion.bookkeeping import (
     record_counts,
     record_pull,
 )
-from assets.ingestion.replay import ReplayReport
+from assets.ingestion.refused import KEYS, asked
+from assets.ingestion.replay import ALL, Choice, ReplayReport
 from connectors.partitions import ensure_days
 from connectors.warehouse import Warehouse
 from models.settings import AnySource
 from models.tables import raw
 
 REASONS = ("archived_time", "archived_original")
-
-# Those of which nothing has become yet.
-OPEN = """
-    select refused.delivery_id, refused.row_number
-    from journal.jnl_conflicting_records as refused
-    inner join raw.deliveries as deliveries on refused.delivery_id = deliveries.delivery_id
-    left join raw.quarantine_resolutions as resolutions
-        on
-            refused.delivery_id = resolutions.delivery_id
-            and refused.row_number = resolutions.row_number
-    where
-        deliveries.source = :source
-        and refused.reason = any(cast(:reasons as text[]))
-        and (cast(:delivery_id as bigint) is null or refused.delivery_id = :delivery_id)
-        and resolutions.delivery_id is null
-"""
+OPEN = f"{KEYS} and refused.reason in ('archived_time', 'archived_original')"
 DELIVERIES = f"""
     select
         open_rows.delivery_id, deliveries.object,
@@ -96,37 +83,32 @@ def replay_refused(
     warehouse: Warehouse,
     source: AnySource,
     as_of: datetime,
-    reason: str | None = None,
-    delivery_id: int | None = None,
+    choice: Choice = ALL,
 ) -> ReplayReport:
     """Land once more what the journal refused of a source because of an archive that is restored.
 
     As with rows that could not be read, each delivery gets one that names it and keeps the numbers
     of its rows. What concerns months that are archived still is left as it is.
     """
-    asked: dict[str, object] = {
-        "source": source.name,
-        "reasons": [name for name in REASONS if reason in (None, name)],
-        "delivery_id": delivery_id,
-    }
+    chosen = asked(replace(choice, source=source.name))
     started_at = datetime.now(UTC)
     pull = Pull(uuid4().hex, source.name, max(as_of, started_at))
     report = LandingReport()
     with warehouse.locked(f"pull {source.name}"):
         ensure_days(warehouse, raw.usage_records, pull.landed_on)
-        for delivery in _rows(warehouse, DELIVERIES, asked):
-            _replay(warehouse, pull, delivery, asked, report)
+        for delivery in _rows(warehouse, DELIVERIES, chosen):
+            _replay(warehouse, pull, delivery, chosen, report)
         record_pull(warehouse, pull, (started_at, datetime.now(UTC)), report, None)
-    remaining = len(_rows(warehouse, OPEN, asked))
+    remaining = len(_rows(warehouse, OPEN, chosen))
     return ReplayReport(source.name, report.landed_count, remaining, tuple(report.delivery_ids))
 
 
-def _rows(warehouse: Warehouse, query: str, asked: dict[str, object]) -> list[Row]:
+def _rows(warehouse: Warehouse, query: str, chosen: dict[str, object]) -> list[Row]:
     with warehouse.begin() as connection:
         journal = connection.execute(
             text("select to_regclass('journal.jnl_conflicting_records')")
         ).scalar()
-        return [] if journal is None else list(connection.execute(text(query), asked))
+        return [] if journal is None else list(connection.execute(text(query), chosen))
 
 
 class _NothingToReplayError(Exception):
@@ -137,19 +119,19 @@ def _replay(
     warehouse: Warehouse,
     pull: Pull,
     delivery: Row,
-    asked: dict[str, object],
+    chosen: dict[str, object],
     report: LandingReport,
 ) -> None:
     try:
         with warehouse.begin() as connection:
-            counts = _land_again(connection, pull, delivery, asked)
+            counts = _land_again(connection, pull, delivery, chosen)
     except _NothingToReplayError:
         return
     report.add(counts)
 
 
 def _land_again(
-    connection: Connection, pull: Pull, delivery: Row, asked: dict[str, object]
+    connection: Connection, pull: Pull, delivery: Row, chosen: dict[str, object]
 ) -> LandingReport:
     version = f"{delivery.delivery_id}.{delivery.replay_count + 1}"
     identity = (f"replay of {delivery.object}", version, delivery.delivery_id)
@@ -157,7 +139,7 @@ def _land_again(
     assert replay_id is not None, identity
     place = {"delivery_id": delivery.delivery_id, "landed_on": delivery.landed_on}
     new = {"replay_id": replay_id, "today": pull.landed_on, "now": datetime.now(UTC)}
-    count = connection.execute(text(REPLAY), asked | place | new).rowcount
+    count = connection.execute(text(REPLAY), chosen | place | new).rowcount
     if not count:
         raise _NothingToReplayError
     counts = LandingReport(delivery_count=1, landed_count=count, delivery_ids=[replay_id])
