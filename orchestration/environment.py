@@ -51,6 +51,7 @@ def activate(workspace: Workspace) -> None:
     Starts the embedded Postgres if it does not run, creates what is missing in the warehouse,
     writes Dagster's settings, and exports the variables that Dagster and dbt read.
     """
+    _keep_private(workspace.state_directory)
     warehouse, dagster = _databases(workspace)
     home = workspace.state_directory / "dagster"
     _write_if_changed(home / "dagster.yaml", yaml.safe_dump(DAGSTER_SETTINGS, sort_keys=False))
@@ -64,6 +65,17 @@ def activate(workspace: Workspace) -> None:
         }
     )
     os.environ.update(warehouse_variables(warehouse))
+
+
+def _keep_private(folder: Path) -> None:
+    """Close the state to other users of the machine: logs and PDFs in it are a company's own.
+
+    As root the embedded server runs as another user, who must pass through, and may not look.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    mode = 0o711 if os.geteuid() == 0 else 0o700
+    if folder.stat().st_uid == os.geteuid() and folder.stat().st_mode & 0o777 & ~mode:
+        folder.chmod(mode)
 
 
 def _export_env_file(file: Path) -> None:

@@ -14,7 +14,7 @@ from connectors import mixpanel, postgres
 from connectors.aws_session import explain, open_doors
 from connectors.cost_explorer import CostExplorer
 from connectors.deliveries import SourceUnavailable
-from connectors.object_store import LocalFolder, S3Bucket
+from connectors.object_store import LocalFolder, S3Bucket, Store
 from models.settings import (
     AnySource,
     AwsAccess,
@@ -48,15 +48,9 @@ def _reach(source: AnySource, directory: Path) -> None:
     now = datetime.now(UTC)
     match source:
         case S3Source():
-            next(S3Bucket(source.name, source.bucket, source.prefix, source).objects(), None)
+            _require_objects(S3Bucket(source.name, source.bucket, source.prefix, source))
         case FileSource():
-            folder = LocalFolder(source.name, directory, source.path)
-            if next(folder.objects(), None) is None:
-                raise SourceUnavailable(
-                    source.name,
-                    f"no file matches {directory.resolve() / source.path}",
-                    "Check path; a run takes it for a source without news",
-                )
+            _require_objects(LocalFolder(source.name, directory, source.path))
         case PostgresSource():
             postgres.check(postgres_table(source))
         case MixpanelSource():
@@ -65,4 +59,20 @@ def _reach(source: AnySource, directory: Path) -> None:
             today = now.date()
             next(CostExplorer(source).deliveries(today - timedelta(days=1), today), None)
         case FocusSource():
-            next(focus_store(source, directory).objects(), None)
+            _require_objects(focus_store(source, directory))
+
+
+def _require_objects(store: Store) -> None:
+    """Refuse a place with nothing in it: most often it is not the one that was meant."""
+    if next(store.objects(), None) is not None:
+        return
+    what, place = (
+        ("bucket and prefix", f"s3://{store.bucket}/{store.prefix}")
+        if isinstance(store, S3Bucket)
+        else ("path", store.pattern)
+    )
+    raise SourceUnavailable(
+        store.source,
+        f"there is nothing in {place}",
+        f"Check {what}; a run takes it for a source without news",
+    )

@@ -60,6 +60,18 @@ class SchemaTranslator(DagsterDbtTranslator):
             key=key, group_name=chapter, owners=[OWNERS.get(chapter, DATA_TEAM)]
         )
 
+    def get_asset_check_spec(
+        self,
+        asset_spec: dg.AssetSpec,
+        manifest: Mapping[str, Any],
+        unique_id: str,
+        project: DbtProject | None,
+    ) -> dg.AssetCheckSpec | None:
+        """Return a test's check with the test's own description."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        described = manifest["nodes"][unique_id].get("description")
+        return spec._replace(description=described.strip()) if spec and described else spec
+
 
 def dbt_models() -> dg.AssetsDefinition:
     """Return the assets of the whole project, built in one invocation of dbt."""

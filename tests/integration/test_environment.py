@@ -104,6 +104,8 @@ def test_an_embedded_workspace_is_ready_for_commands_dagster_and_dbt(workspace, 
         activate(used)
         assert time.perf_counter() - started < 1
         assert os.environ["METERHOUSE_WORKSPACE"] == str(used.directory)
+        # Nobody else may look into it; as root the server, another user, passes through.
+        assert used.state_directory.stat().st_mode & 0o066 == 0
         assert os.environ["GX_ANALYTICS_ENABLED"] == "false"
         assert ask("METERHOUSE_WAREHOUSE_URL", "select count(*) from billing.invoices") == 0
         url = make_url(os.environ["METERHOUSE_WAREHOUSE_URL"])

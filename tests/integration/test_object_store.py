@@ -11,6 +11,7 @@ from moto.server import ThreadedMotoServer
 from sqlalchemy import select
 
 from assets.ingestion.bookkeeping import source_state
+from assets.ingestion.checking import check_source
 from assets.ingestion.pulling import pull
 from connectors import aws_session, object_store
 from connectors.aws_session import aws_client, open_doors, session_name
@@ -280,3 +281,10 @@ def test_an_old_as_of_instant_does_not_refuse_the_records_of_today(tmp_path, war
     today = datetime.now(UTC).date().isoformat().encode()
     (tmp_path / "a.jsonl").write_bytes(lines(1).replace(b"2026-03-01", today))
     assert pull(files("*.jsonl"), warehouse, AS_OF, directory=tmp_path).landed_count == 1
+
+
+def test_a_prefix_with_nothing_in_it_is_remarked(moto, s3, tmp_path):
+    s3.put_object(Bucket="usage", Key="gateway/a.jsonl", Body=b"{}")
+    assert check_source(source(moto, prefix="gateway/"), tmp_path) == []
+    [problem] = check_source(source(moto, prefix="gatway/"), tmp_path)
+    assert "there is nothing in s3://usage/gatway/" in problem

@@ -104,6 +104,18 @@ def test_every_model_and_column_of_dbt_is_described() -> None:
             assert column["description"], f"{node['name']}.{name}"
 
 
+def test_every_test_of_several_models_says_what_it_checks(definitions: dg.Definitions) -> None:
+    described = {
+        spec.name: spec.description
+        for asset in definitions.assets or ()
+        if isinstance(asset, dg.AssetsDefinition)
+        for spec in asset.check_specs
+    }
+    for node in manifest()["nodes"].values():
+        if node["resource_type"] == "test" and "test_metadata" not in node:
+            assert described[node["name"]], node["name"]
+
+
 def test_marts_have_an_enforced_contract() -> None:
     for node in manifest()["nodes"].values():
         if node["resource_type"] == "model" and node["schema"] == "marts":
