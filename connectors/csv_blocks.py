@@ -36,36 +36,19 @@ def csv_blocks(items: Iterator[Lines | CutLine]) -> Iterator[Block]:
         yield _block(lines, rows)
 
 
-class _Part:
-    """Some lines, and which of them are a row whatever stands around them."""
-
-    def __init__(self, item: Lines | CutLine) -> None:
-        self.is_cut = isinstance(item, CutLine)
-        self.data = item[1]
-        self.first_number = item[0]
-        self.strings = line_blocks.as_strings(b"\n" if self.is_cut else self.data)
-        self.offsets = line_blocks.offsets_of(self.strings)
-        self.count = len(self.strings)
-
-    def line(self, index: int) -> bytes:
-        """Return a line with its end."""
-        if self.is_cut:
-            return self.data + b"\n"
-        return self.data[self.offsets[index] : self.offsets[index + 1]]
-
-    def is_plain(self) -> Any:
-        """Return which lines are rows by themselves; of blank lines it says nothing."""
-        if self.is_cut:
-            return np.zeros(1, bool)
-        plain = np.diff(self.offsets) <= line_blocks.MAX_LINE_BYTES
-        plain[line_blocks.broken_lines(self.data, self.strings)] = False
-        plain[line_blocks.lines_with(self.data, self.strings, b"\x00")] = False
-        # Arrow takes it for the beginning of a file.
-        plain[line_blocks.lines_with(self.data, self.strings, line_blocks.BYTE_ORDER_MARK)] = False
-        if b'"' in self.data or b"\r" in self.data:
-            binary = self.strings.cast(pa.binary())
-            plain &= pc.match_substring_regex(binary, QUOTED_ROW).to_numpy(zero_copy_only=False)
-        return plain
+def _is_plain(lines: Lines | CutLine) -> Any:
+    """Return which lines are rows by themselves; of blank lines it says nothing."""
+    if isinstance(lines, CutLine):
+        return np.zeros(1, bool)
+    plain = np.diff(lines.offsets) <= line_blocks.MAX_LINE_BYTES
+    plain[line_blocks.broken_lines(lines)] = False
+    plain[line_blocks.lines_with(lines, b"\x00")] = False
+    # Arrow takes it for the beginning of a file.
+    plain[line_blocks.lines_with(lines, line_blocks.BYTE_ORDER_MARK)] = False
+    if b'"' in lines.data or b"\r" in lines.data:
+        binary = lines.strings.cast(pa.binary())
+        plain &= pc.match_substring_regex(binary, QUOTED_ROW).to_numpy(zero_copy_only=False)
+    return plain
 
 
 class _Place:
@@ -73,24 +56,28 @@ class _Place:
 
     def __init__(self, items: Iterator[Lines | CutLine]) -> None:
         self._items = items
-        self.part: _Part | None = None
+        self.part: Lines | CutLine | None = None
+        self.count = 0
         self.index = 0
 
     def is_before_a_line(self) -> bool:
         """Return whether there is one more line, and make its part the present one."""
-        while self.part is None or self.index >= self.part.count:
-            item = next(self._items, None)
-            if item is None:
+        while self.part is None or self.index >= self.count:
+            self.part = next(self._items, None)
+            if self.part is None:
                 return False
-            self.part, self.index = _Part(item), 0
+            self.count = 1 if isinstance(self.part, CutLine) else len(self.part.strings)
+            self.index = 0
         return True
 
     def take(self) -> tuple[int, bytes, bool]:
         """Return the number of the next line, the line, and whether it was cut."""
-        assert self.part is not None
-        index = self.index
+        index, part = self.index, self.part
         self.index += 1
-        return self.part.first_number + index, self.part.line(index), self.part.is_cut
+        if isinstance(part, CutLine):
+            return part.number, part.beginning + b"\n", True
+        assert part is not None
+        return part.first_number + index, part.line(index), False
 
 
 class _PythonRows:
@@ -152,9 +139,9 @@ class _PythonRows:
 
 def _block(lines: _Place, rows: _PythonRows) -> Block:
     """Return the rows from here to the end of the part, or of the row that goes beyond it."""
-    part, begin = lines.part, lines.index
+    part, begin, count = lines.part, lines.index, lines.count
     assert part is not None
-    plain = part.is_plain() if rows.header else np.zeros(part.count, bool)
+    plain = _is_plain(part) if rows.header else np.zeros(count, bool)
     plain[:begin] = False
     read = []
     for index in (np.flatnonzero(~plain[begin:]) + begin).tolist():
@@ -165,18 +152,20 @@ def _block(lines: _Place, rows: _PythonRows) -> Block:
         lines.index = index
         if (row := rows.read()) is not None:
             read.append(row)
-        plain[index : lines.index if lines.part is part else part.count] = False
+        plain[index : lines.index if lines.part is part else count] = False
     if lines.part is part:
-        lines.index = part.count
+        lines.index = count
+    if isinstance(part, CutLine):
+        return Block(read)
     native, ragged = _native(rows.header or [], part, plain)
     return Block([*read, *ragged], native)
 
 
 def _native(
-    header: list[str], part: _Part, plain: Any
+    header: list[str], part: Lines, plain: Any
 ) -> tuple[Columns | None, list[DeliveredRow]]:
     """Return the plain lines of a part, and those of them with too many or too few cells."""
-    plain[line_blocks.blank_lines(part.data, part.strings)] = False
+    plain[line_blocks.blank_lines(part)] = False
     if not plain.any():
         return None, []
     places = np.flatnonzero(plain)
@@ -203,7 +192,7 @@ def _native(
     return Columns(table.append_column(ROW_NUMBER, pa.array(numbers, pa.int64()))), rows
 
 
-def _ragged_row(part: _Part, index: int, header: list[str]) -> DeliveredRow:
+def _ragged_row(part: Lines, index: int, header: list[str]) -> DeliveredRow:
     line = part.line(index)
     [cells] = csv.reader([line.decode()], strict=True)
     problem = _ragged(len(cells), len(header))

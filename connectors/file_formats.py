@@ -97,26 +97,25 @@ def _json_blocks(chunks: Iterator[bytes]) -> Iterator[Block]:
 
 
 def _json_block(lines: Lines) -> Block:
-    first, data = lines
-    strings = line_blocks.as_strings(data)
-    offsets = line_blocks.offsets_of(strings)
-    is_long = np.diff(offsets) > line_blocks.MAX_LINE_BYTES
+    is_long = np.diff(lines.offsets) > line_blocks.MAX_LINE_BYTES
     is_native = ~is_long
-    is_native[line_blocks.blank_lines(data, strings)] = False
+    blank = line_blocks.blank_lines(lines)
     odd = {
-        *np.flatnonzero(is_long & is_native).tolist(),
-        *line_blocks.broken_lines(data, strings),
-        *line_blocks.lines_with(data, strings, b"\\u0000"),
-    }
+        *np.flatnonzero(is_long).tolist(),
+        *line_blocks.broken_lines(lines),
+        # DuckDB's texts may hold NUL, those of Postgres may not.
+        *line_blocks.lines_with(lines, b"\\u0000"),
+    } - set(blank.tolist())
     rows: list[DeliveredRow] = []
     for index in sorted(odd):
-        line = data[offsets[index] : offsets[index + 1]].strip()
-        rows.append((first + index, too_long(line) if is_long[index] else json_row(line)))
-    is_native[list(odd)] = False
-    if is_native.all():
-        return Block(rows, JsonLines(_numbers(first, np.arange(len(strings))), strings))
-    kept = strings.filter(pa.array(is_native))
-    return Block(rows, JsonLines(_numbers(first, np.flatnonzero(is_native)), kept))
+        line = lines.line(index).strip()
+        rows.append(
+            (lines.first_number + index, too_long(line) if is_long[index] else json_row(line))
+        )
+    is_native[[*blank, *odd]] = False
+    places = np.flatnonzero(is_native)
+    strings = lines.strings if is_native.all() else lines.strings.take(pa.array(places))
+    return Block(rows, JsonLines(_numbers(lines.first_number, places), strings))
 
 
 def _numbers(first: int, places: Any) -> Any:

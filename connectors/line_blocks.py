@@ -4,7 +4,6 @@ Lines end at ``\n`` only: U+2028 and the like are data.
 """
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,10 +21,20 @@ _IS_BLANK = np.isin(np.arange(256), list(b" \t\n\r\x0b\x0c"))
 
 
 class Lines(NamedTuple):
-    """Whole lines of a file with their ends, and the number of the first."""
+    """Whole lines of a file with their ends, and the number of the first.
+
+    ``strings`` are the lines as Arrow strings, which may be no UTF-8, and share memory with the
+    data; line ``n`` is what lies between ``offsets[n]`` and ``offsets[n + 1]``.
+    """
 
     first_number: int
     data: bytes
+    strings: Any
+    offsets: Any
+
+    def line(self, index: int) -> bytes:
+        """Return a line with its end."""
+        return self.data[self.offsets[index] : self.offsets[index + 1]]
 
 
 class CutLine(NamedTuple):
@@ -42,24 +51,31 @@ def line_blocks(chunks: Iterator[bytes]) -> Iterator[Lines | CutLine]:
         if is_cut:
             yield CutLine(number, data)
             number += 1
-        else:
-            for part in _parts(data):
-                yield Lines(number, part)
-                number += part.count(b"\n")
+        elif data:
+            for lines in _lines(number, data):
+                yield lines
+                number += len(lines.strings)
 
 
-def _parts(data: bytes) -> Iterator[bytes]:
-    """Yield whole lines, not too many at a time: of the shortest ones, a block holds millions."""
-    start = 0
-    if data.count(b"\n") > BLOCK_LINES:
-        ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))[
-            BLOCK_LINES - 1 :: BLOCK_LINES
-        ]
-        for end in (ends + 1).tolist():
-            yield data[start:end]
-            start = end
-    if start < len(data):
-        yield data[start:]
+def _lines(first_number: int, data: bytes) -> Iterator[Lines]:
+    """Yield some lines, not too many at a time: of the shortest ones, a block holds millions."""
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1
+    if not len(ends) or ends[-1] < len(data):
+        ends = np.append(ends, len(data))
+    if len(ends) <= BLOCK_LINES:
+        yield _with_offsets(first_number, data, ends)
+        return
+    for index in range(0, len(ends), BLOCK_LINES):
+        some = ends[index : index + BLOCK_LINES]
+        start = int(ends[index - 1]) if index else 0
+        yield _with_offsets(first_number + index, data[start : some[-1]], some - start)
+
+
+def _with_offsets(first_number: int, data: bytes, ends: Any) -> Lines:
+    offsets = np.concatenate(([0], ends)).astype(np.int32)
+    buffers = (pa.py_buffer(offsets), pa.py_buffer(data))
+    strings = pa.StringArray.from_buffers(len(ends), *buffers)
+    return Lines(first_number, data, strings, offsets)
 
 
 def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -110,50 +126,36 @@ def _after_line(chunks: Iterator[bytes]) -> bytes:
     return b""
 
 
-def as_strings(data: bytes) -> Any:
-    """Return the lines of a block as Arrow strings with their ends, without copying them."""
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1
-    if not len(ends) or ends[-1] < len(data):
-        ends = np.append(ends, len(data))
-    offsets = np.concatenate(([0], ends)).astype(np.int32)
-    return pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(data))
-
-
-def offsets_of(lines: Any) -> Any:
-    """Return where lines that ``as_strings`` made begin and end."""
-    return np.frombuffer(lines.buffers()[1], np.int32)
-
-
-def blank_lines(data: bytes, lines: Any) -> Any:
+def blank_lines(lines: Lines) -> Any:
     """Return the places of lines that hold nothing but white space."""
-    starts = offsets_of(lines)[:-1]
-    written = np.frombuffer(data, np.uint8)
+    starts = lines.offsets[:-1]
+    written = np.frombuffer(lines.data, np.uint8)
     is_blank = _IS_BLANK[written[starts]]
     if is_blank.any():
         is_blank &= ~np.logical_or.reduceat(~_IS_BLANK[written], starts)
     return np.flatnonzero(is_blank)
 
 
-def broken_lines(data: bytes, lines: Any) -> Any:
+def broken_lines(lines: Lines) -> list[int]:
     """Return the places of lines that are not UTF-8."""
     try:
-        lines.validate(full=True)
+        lines.strings.validate(full=True)
     except pa.ArrowInvalid:
-        offsets = offsets_of(lines).tolist()
-        lines_at = enumerate(pairwise(offsets))
-        return [index for index, (start, end) in lines_at if not _is_utf8(data[start:end])]
+        return [index for index in range(len(lines.strings)) if not _is_utf8(lines.line(index))]
     return []
 
 
-def lines_with(data: bytes, lines: Any, what: bytes) -> list[int]:
+def lines_with(lines: Lines, what: bytes) -> list[int]:
     """Return the places of lines that hold some bytes."""
-    found, at = set(), data.find(what)
-    offsets = offsets_of(lines)
+    if what[:1] not in lines.data:
+        return []
+    found = []
+    at = lines.data.find(what)
     while at >= 0:
-        index = int(np.searchsorted(offsets, at, "right")) - 1
-        found.add(index)
-        at = data.find(what, int(offsets[index + 1]))
-    return sorted(found)
+        index = int(np.searchsorted(lines.offsets, at, "right")) - 1
+        found.append(index)
+        at = lines.data.find(what, int(lines.offsets[index + 1]))
+    return found
 
 
 def _is_utf8(line: bytes) -> bool:

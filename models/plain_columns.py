@@ -42,7 +42,9 @@ def _field(field: str, columns: Mapping[str, str], reading: Reading) -> Text | N
             # What lies within a column counts only where the columns before it are empty.
             before = f"coalesce({', '.join([*texts, 'null'])}) is not null"
             conditions.append(f"({before} or {_sql_name(columns, parent)} is null)")
-    if field == "metadata" and "metadata" not in reading.fields and "specversion" in columns:
+    is_cloudevent = "metadata" not in reading.fields and "specversion" in columns
+    if field == "metadata" and is_cloudevent and columns.get("data", "string") not in _TEXT_TYPES:
+        # Its metadata is what else is in the data.
         conditions.append("false")
     text = f"coalesce({', '.join(texts)})" if texts else "null::varchar"
     return Text(text, " and ".join(conditions) or "true")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from assets.ingestion import plain_rows
 from assets.ingestion.plain_rows import PlainRows
 from connectors.deliveries import Unreadable
-from connectors.file_formats import read_blocks
+from connectors.file_formats import read_blocks, read_rows
 from connectors.json_rows import json_row
 from models.delivered import Reason, Rejection
 from models.exact_json import read_json
@@ -395,6 +395,89 @@ def test_both_lanes_read_the_same_of_parquet(table, fields, zone):
     file = io.BytesIO()
     pq.write_table(table, file)
     compare(file.getvalue(), "parquet", fields, zone, parquet_by_hand(table))
+
+
+ONE_ROW = {
+    "id": "a",
+    "timestamp": "2026-03-01T00:00:00Z",
+    "tenant_id": "acme",
+    "dimension_id": "calls",
+    "value": "1",
+}
+ODD_METADATA = [
+    *(f'{{"a":{value}}}' for value in ["007", "-0", "01.5", "1.50", "1e5", "9" * 400, "9" * 5000]),
+    *(f'{{"a":"{text}"}}' for text in ["\\x", "\\u0000", "\\ud800", "\\/", "\\n", "\\u00e9"]),
+    *('{"a":1,}', '{"a": NaN}', '{"a":1}x', '{"a":1,"a":2}', " {}", "{}", "[]", '"x"', "5"),
+    json.dumps({f"key {number}": f"value {number}" for number in range(50)}),
+]
+EVENT = {"specversion": "1.0", "data": {"value": 3, "a": "b"}}
+ODD_LINES = [
+    EVENT,
+    {**EVENT, "metadata": None},
+    {**EVENT, "metadata": ""},
+    {**EVENT, "metadata": {"c": "d"}},
+    {**EVENT, "data": {}},
+    {**EVENT, "data": {"value": 3, "a": {"b": 1}}},
+    {**EVENT, "data": [1]},
+    {"metadata": {"a": "b" * 2_000}},
+    {"tenant_id": "a\ud800"},
+    {"metadata": {"a": "\ud800"}},
+    {"other": [[1.50], {"a": None}]},
+]
+ODD_ROWS = [
+    *({"metadata": text} for text in ODD_METADATA),
+    {"value": "", "data": '{"value": 3}'},
+    {"value": "", "recordValue": "2", "data": '{"value": 3}'},
+    {"tenant_id": "a\x00b"},
+    {"specversion": "1.0", "data": '{"value": 3, "a": "b"}'},
+    {"corrects": "a"},
+    {"id": ""},
+]
+ODD_COLUMNS = [
+    {"value": pa.array([0.1], pa.float32())},
+    {"value": pa.array([1e300])},
+    {"value": pa.array([True])},
+    {"metadata": pa.array([5])},
+    {"metadata": pa.array([Decimal("1.5")])},
+    {"tenant_id": pa.array([Decimal("1.50")])},
+    {"tenant_id": pa.array([1.5])},
+    {"tenant_id": pa.array([b"acme"])},
+    {"tenant_id": pa.array([b"\xff"])},
+    {"timestamp": pa.array([1772323200])},
+    {"timestamp": pa.array([253402300800000000], pa.timestamp("us", tz="UTC"))},
+    {"timestamp": pa.array([-1], pa.timestamp("ns"))},
+    {"specversion": pa.array(["1.0"]), "data": pa.array([{"value": 1, "a": "b"}])},
+    {"data.value": pa.array([5]), "value": pa.array([None], pa.string())},
+]
+
+
+@pytest.mark.parametrize("changes", ODD_ROWS, ids=str)
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+def test_both_lanes_read_the_same_of_an_odd_row(changes, zone):
+    row = {**ONE_ROW, **changes}
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(row))
+    writer.writeheader()
+    writer.writerow(row)
+    data = out.getvalue().encode()
+    compare(data, "csv", None, ZoneInfo(zone), csv_by_hand(data))
+
+
+@pytest.mark.parametrize("changes", [*ODD_ROWS, *ODD_LINES], ids=str)
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")], ids=["dense", "spaced"])
+def test_both_lanes_read_the_same_of_an_odd_line(changes, separators):
+    data = as_lines([{**ONE_ROW, **changes}], separators=separators, ensure_ascii=True)
+    compare(data, "jsonl", None, ZoneInfo("UTC"), lines_by_hand(data))
+
+
+@pytest.mark.parametrize("changes", ODD_COLUMNS, ids=str)
+def test_both_lanes_read_the_same_of_an_odd_column(changes):
+    columns = {name: pa.array([value]) for name, value in ONE_ROW.items()}
+    table = pa.table({**columns, **changes})
+    file = io.BytesIO()
+    pq.write_table(table, file)
+    rows = read_rows(io.BytesIO(file.getvalue()), "parquet")
+    compare(file.getvalue(), "parquet", None, ZoneInfo("UTC"), rows)
 
 
 ROWS = [
