@@ -132,6 +132,29 @@ def sync(context: typer.Context) -> None:
     session.printer.line(f"{found.get('changed_count', 0)} changed since the last look.")
 
 
+def verify(
+    context: typer.Context,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="D", help="From when on to look at what has landed; default: since it passed."
+        ),
+    ] = None,
+) -> None:
+    """Look closer than a run has time for: what has landed, the whole journal, every rollup."""
+    from orchestration.cli.billing import require_marts
+
+    instant = read_instant(since, "--since")
+    session = session_of(context)
+    require_marts(session)
+    config = {} if instant is None else {"config": {"since": instant.isoformat()}}
+    with session.jobs() as jobs:
+        outcome = jobs.run("verify", run_config={"ops": {"landed_suites": config}})
+    require_success(outcome)
+    session.printer.json({"run_id": outcome.run_id, "passed": True})
+    session.printer.line("Everything holds: what has landed, the whole journal, every rollup.")
+
+
 def as_of_tags(given: str | None) -> dict[str, str]:
     """Return the run tag for an as-of instant."""
     instant = read_instant(given, "--as-of")

@@ -15,6 +15,7 @@ NAMES = {
     "raw_tables": "Counting what has landed",
     "catalog_tables": "Publishing the catalog",
     "landed_batches": "Checking what has landed",
+    "landed_suites": "Holding what has landed against its suites",
     "parameters": "Looking for changes",
     "dbt_models": "Journal, rating, cost, marts",
     "finalise_invoices": "Finalising invoices",

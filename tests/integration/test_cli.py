@@ -77,6 +77,8 @@ def test_from_a_new_workspace_to_an_approved_invoice(cli: CommandLine, empty_dat
     assert not second["has_built"]
     assert [source["delivered"] for source in second["sources"]] == [0] * len(second["sources"])
 
+    assert cli.json("verify")["passed"]
+
     closed = cli.json("close", LAST_MONTH, "--as-of", AS_OF)
     assert closed["finalised"]
     assert not closed["held"]
@@ -299,6 +301,7 @@ def test_wrong_usage_ends_with_2(cli: CommandLine, arguments: tuple[str, ...]) -
         ("recompute", "INV-999999"),
         ("explain", "INV-999999"),
         ("post",),
+        ("verify",),
         ("quarantine", "list", "--source", "nobody"),
     ],
 )
