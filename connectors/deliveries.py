@@ -34,7 +34,10 @@ class NativeRows(Protocol):
         """Whether a row is a line of JSON, or a row of delivered columns."""
 
     def table(self) -> Any:
-        """Return an Arrow table of ``ROW_NUMBER`` and ``LINE``, or of it and the columns."""
+        """Return an Arrow table of ``ROW_NUMBER`` and ``LINE``, or of it and the columns.
+
+        A column of numbers that are written as text has ``number`` in its field's metadata.
+        """
 
     def rows_at(self, indices: Sequence[int]) -> Iterator[DeliveredRow]:
         """Yield the rows at these places of the table, in this order, as Python objects."""

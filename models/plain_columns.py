@@ -3,16 +3,22 @@
 import re
 from collections.abc import Collection, Mapping
 
-from models.plain_usage import Reading, Text, is_flat_object
+from models.exact_json import quote
+from models.plain_usage import Reading, Text, is_flat_object, quoted
 from models.usage import STANDARD_NAMES
 
+# A column of texts that are numbers, as a database writes them.
+NUMBER_TEXT = "number"
 _TEXT_TYPES = frozenset({"string", "large_string"})
 _FLOATS = frozenset({"halffloat", "float", "double"})
+_ODD_LETTER = r'["\\\x00-\x1f]'
+_NUMBER = r"(-?[1-9][0-9]{0,30}|0|-?(0|[1-9][0-9]{0,30})\.[0-9]{1,30})"
 
 
 def wanted_columns(columns: Collection[str], reading: Reading) -> list[str]:
     """Return those of the columns that a record may be read from."""
     wanted = {path for field in STANDARD_NAMES for path in reading.paths(field)}
+    wanted |= set((reading.metadata_parts() or {}).values())
     wanted |= {path.partition(".")[0] for path in wanted} | {"specversion"}
     return [name for name in columns if name in wanted]
 
@@ -28,6 +34,8 @@ def column_texts(columns: Mapping[str, str], reading: Reading) -> dict[str, Text
 
 
 def _field(field: str, columns: Mapping[str, str], reading: Reading) -> Text | None:
+    if field == "metadata" and (parts := reading.metadata_parts()) is not None:
+        return _object(parts, columns)
     if isinstance(reading.fields.get(field), Mapping):
         return reading.constant(field)
     texts: list[str] = []
@@ -50,13 +58,47 @@ def _field(field: str, columns: Mapping[str, str], reading: Reading) -> Text | N
     return Text(text, " and ".join(conditions) or "true")
 
 
+def _object(parts: Mapping[str, str], columns: Mapping[str, str]) -> Text:
+    """Return metadata that is put together from columns, a missing one being null."""
+    pieces: list[str] = []
+    conditions: list[str] = []
+    for name, path in parts.items():
+        value = "null"
+        if path in columns:
+            column = _sql_name(columns, path)
+            value, condition = _scalar(columns[path], column)
+            conditions.append(f"({column} is null or {condition})")
+        elif (parent := path.partition(".")[0]) in columns:
+            conditions.append(f"{_sql_name(columns, parent)} is null")
+        label = quoted(f"{',' if pieces else ''}{quote(name)}:")
+        pieces.append(f"{label}, coalesce({value}, 'null')")
+    whole = f"concat('{{', {', '.join([*pieces, quoted('}')])})"
+    return Text(whole, " and ".join(conditions) or "true")
+
+
+def _scalar(kind: str, column: str) -> tuple[str, str]:
+    """Return a column as JSON text, and the condition under which Python writes the same."""
+    if kind in _TEXT_TYPES:
+        return f"concat('\"', {column}, '\"')", f"not regexp_matches({column}, '{_ODD_LETTER}')"
+    if kind == NUMBER_TEXT:
+        return column, f"regexp_full_match({column}, '{_NUMBER}')"
+    if kind in _FLOATS:
+        text = f"{column}::double::varchar"
+        return text, f"regexp_full_match({text}, '{_NUMBER}')"
+    if kind == "bool" or _is_whole(kind):
+        return f"{column}::varchar", "true"
+    return "null", "false"
+
+
 def _sql_name(columns: Mapping[str, str], name: str) -> str:
     return f"c{list(columns).index(name)}"
 
 
 def _typed(field: str, kind: str, column: str) -> tuple[str, str]:
     """Return a column as text, and the condition under which Python reads the same."""
-    if kind in _TEXT_TYPES:
+    if kind == NUMBER_TEXT and field == "metadata":
+        return "null", f"{column} is null"
+    if kind in _TEXT_TYPES or kind == NUMBER_TEXT:
         text = f"nullif({column}, '')"
         if field == "metadata":
             return text, f"({text} is null or {is_flat_object(column)})"
@@ -74,4 +116,8 @@ def _is_read(field: str, kind: str) -> bool:
         return kind.startswith("timestamp[us")
     if field == "value" and kind.startswith("decimal128"):
         return True
-    return field != "metadata" and re.fullmatch(r"u?int\d+", kind) is not None
+    return field != "metadata" and _is_whole(kind)
+
+
+def _is_whole(kind: str) -> bool:
+    return re.fullmatch(r"u?int\d+", kind) is not None

@@ -1,6 +1,6 @@
 """Where the fields of usage records are in JSON lines of one shape, as SQL."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NoReturn
 
 from models.exact_json import quote
@@ -77,7 +77,7 @@ class _Lines:
         reading = self._reading
         if name == "metadata":
             return self._metadata()
-        if name in reading.fields and not isinstance(reading.fields[name], str):
+        if isinstance(reading.fields.get(name), Mapping):
             return reading.constant(name) or _not_plain()
         return self._first(name)
 
@@ -100,7 +100,7 @@ class _Lines:
             if any(self._is_beyond(place) for place in parts.values()):
                 _not_plain()
             return self._object((name, self._find(place)) for name, place in parts.items())
-        if isinstance(reading.fields.get("metadata"), dict):
+        if isinstance(reading.fields.get("metadata"), Mapping):
             _not_plain()
         is_cloudevent = "metadata" not in reading.fields and "specversion" in shape.names
         if not is_cloudevent:

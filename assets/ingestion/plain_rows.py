@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from connectors.deliveries import LINE, ROW_NUMBER, NativeRows
 from models.json_shapes import Shape, shape_of
-from models.plain_columns import column_texts, wanted_columns
+from models.plain_columns import NUMBER_TEXT, column_texts, wanted_columns
 from models.plain_json import json_texts, opened_paths
 from models.plain_usage import Reading, records_query
 from models.usage import FieldPaths
@@ -56,15 +56,16 @@ class PlainRows:
         return [records], np.flatnonzero(~is_plain).tolist()
 
     def _columns(self, table: Any) -> tuple[Any, Any] | None:
-        wanted = {
-            name: _last(table, name) for name in wanted_columns(table.column_names, self._reading)
-        }
-        kinds = {name: str(column.type) for name, column in wanted.items()}
+        wanted = wanted_columns(table.column_names, self._reading)
+        # Of two columns with the same name the last counts.
+        places = {name: place for place, name in enumerate(table.column_names) if name in wanted}
+        kinds = {name: _kind(table.field(place)) for name, place in places.items()}
         texts = column_texts(kinds, self._reading)
         if texts is None:
             return None
-        names = ["row_number", *(f"c{index}" for index in range(len(wanted)))]
-        rows = pa.table([table[ROW_NUMBER], *wanted.values()], names=names)
+        columns = [table[ROW_NUMBER], *map(table.column, places.values())]
+        names = ["row_number", *(f"c{index}" for index in range(len(places)))]
+        rows = pa.table(columns, names=names)
         return self._run("rows", rows, records_query("rows", texts, self._reading))
 
     def _lines(self, table: Any) -> tuple[list[Any], list[int]]:
@@ -112,7 +113,6 @@ class PlainRows:
         return records if is_plain.all() else records.filter(pa.array(is_plain)), is_plain
 
 
-def _last(table: Any, name: str) -> Any:
-    """Return a column; of two with the same name the last counts."""
-    names = table.column_names
-    return table.column(len(names) - 1 - names[::-1].index(name))
+def _kind(field: Any) -> str:
+    """Return the type of a column, which may be marked as numbers that are written as text."""
+    return NUMBER_TEXT if b"number" in (field.metadata or {}) else str(field.type)
