@@ -7,8 +7,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Any, Self
 
-# A delivery holds three or four blocks of 16 MiB and what DuckDB makes of one: 150 MB at most.
-MOST_IN_FLIGHT = 4
+# A delivery takes up to 250 MB: a few blocks of 8 MiB, what DuckDB and Arrow make of one, and what
+# they keep for the next. With 150 MB for the program, three stay below a gigabyte.
+MOST_IN_FLIGHT = 3
 
 
 class Interrupted(Exception):  # noqa: N818 - a state, no error of ours
@@ -20,7 +21,8 @@ class InFlight:
 
     def __init__(self, settle: Callable[[Future[Any]], None]) -> None:
         self._settle = settle
-        self._limit = min(MOST_IN_FLIGHT, os.cpu_count() or 1)
+        # Two in any case: while one waits for its source, the other need not.
+        self._limit = max(2, min(MOST_IN_FLIGHT, os.cpu_count() or 1))
         self._pool = ThreadPoolExecutor(self._limit, "delivery")
         self._running: set[Future[Any]] = set()
         self._is_over = threading.Event()

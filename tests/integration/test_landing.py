@@ -1,8 +1,10 @@
 """Landing: every delivered row is in the landing table or in quarantine, once."""
 
+import io
 import json
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,6 +17,7 @@ from assets.ingestion import chunks
 from assets.ingestion.bookkeeping import LandingReport, Pull
 from assets.ingestion.landing import land_costs, land_usage
 from connectors.deliveries import Delivery, DeliveryFailed, SourceUnavailable, Unreadable
+from connectors.file_formats import read_blocks
 from connectors.partitions import ensure_days
 from models.delivered import Reason
 from models.tables import ops, raw
@@ -228,3 +231,98 @@ def test_cost_lines_keep_every_digit_of_a_cost(warehouse):
     )
     assert (report.landed_count, report.quarantined_count) == (1, 1)
     assert rows_of(warehouse, raw.cost_lines, "billed_cost") == [(Decimal("-0.123456789012"),)]
+
+
+def file_of(rows):
+    data = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    return lambda: read_blocks(io.BytesIO(data), "jsonl")
+
+
+def native(name, blocks, **settings):
+    return Delivery(name, "1", lambda: iter(()), blocks=blocks, **settings)
+
+
+ODD = [
+    {"value": "12345678901234567890123456789.123456789", "metadata": {"n": 1, "t": "\u2028é"}},
+    {"value": "-0.000000001", "timestamp": "2026-03-01T02:30:00.123456789+05:30"},
+    {"value": 17, "corrects": "other", "tenant_id": 'a\tb"c\\d'},
+    {"value": "0", "metadata": '{"a":1.50,"b":null}'},
+    {"value": "1e3"},
+    {"value": "NaN"},
+    {"id": None, "value": "99999999.5"},
+]
+
+
+def test_what_is_read_natively_lands_as_what_is_read_row_by_row(warehouse):
+    rows = [usage(f"r{number}", **ODD[number % len(ODD)]) for number in range(2_100)]
+    report = land(warehouse, [native("blocks", file_of(rows)), delivery("rows", rows)])
+    assert (report.landed_count, report.quarantined_count) == (3_600, 600)
+    columns = ["row_number", "record_key", "occurred_at", "tenant_id", "dimension_id", "value"]
+    columns += ["record_id", "metadata::text", "corrects", "landed_on"]
+    query = f"select {', '.join(columns)} from raw.usage_records where delivery_id = "
+    with warehouse.begin() as connection:
+        one, other = (
+            connection.exec_driver_sql(f"{query} {number} order by row_number").all()
+            for number in report.delivery_ids
+        )
+    assert one == other
+    assert len(one) == 1_800
+
+
+def test_files_land_at_the_same_time_with_ids_in_the_order_of_their_listing(warehouse):
+    second_has_begun = threading.Event()
+
+    def waiting():
+        assert second_has_begun.wait(60)
+        yield from file_of([usage("a")])()
+
+    def telling():
+        second_has_begun.set()
+        yield from file_of([usage("b")])()
+
+    report = land(warehouse, [native("first", waiting), native("second", telling)])
+    assert report.landed_count == 2
+    assert report.delivery_ids == sorted(report.delivery_ids)
+    names = rows_of(warehouse, raw.deliveries, "delivery_id", "object")
+    assert [name for _, name in names] == ["first", "second"]
+
+
+@pytest.mark.parametrize("error", [DeliveryFailed, SourceUnavailable])
+def test_what_breaks_in_one_file_leaves_the_others_alone(error, warehouse):
+    def breaking():
+        yield from file_of([usage(f"b{number}") for number in range(200)])()
+        raise error("gateway", "it is broken", "Mend it")
+
+    deliveries = [native("good", file_of([usage("a")])), native("bad", breaking)]
+    if error is DeliveryFailed:
+        report = land(warehouse, [*deliveries, native("late", file_of([usage("c")]))])
+        assert [failure.what for failure in report.failures] == ["it is broken"]
+        expected = ["good", "late"]
+    else:
+        with pytest.raises(SourceUnavailable):
+            land(warehouse, deliveries)
+        expected = ["good"]
+    assert [
+        name for _, name in rows_of(warehouse, raw.deliveries, "delivery_id", "object")
+    ] == expected
+    assert count(warehouse, raw.usage_records) == len(expected)
+
+
+def test_an_interrupted_pull_ends_what_it_was_at(warehouse):
+    """Whoever presses Ctrl-C waits for the block at hand, not for the file."""
+    has_begun = threading.Event()
+
+    def endless():
+        has_begun.set()
+        while True:
+            yield from file_of([usage("a")])()
+
+    def deliveries():
+        yield native("endless", endless)
+        assert has_begun.wait(60)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        land(warehouse, deliveries())
+    assert count(warehouse, raw.deliveries) == 0
+    assert count(warehouse, raw.usage_records) == 0
