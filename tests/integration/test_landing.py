@@ -302,9 +302,8 @@ def test_what_breaks_in_one_file_leaves_the_others_alone(error, warehouse):
         with pytest.raises(SourceUnavailable):
             land(warehouse, deliveries)
         expected = ["good"]
-    assert [
-        name for _, name in rows_of(warehouse, raw.deliveries, "delivery_id", "object")
-    ] == expected
+    landed = rows_of(warehouse, raw.deliveries, "delivery_id", "object")
+    assert [name for _, name in landed] == expected
     assert count(warehouse, raw.usage_records) == len(expected)
 
 
