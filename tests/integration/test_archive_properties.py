@@ -55,7 +55,7 @@ def histories(draw: Any) -> list[dict[str, Any]]:
             "value": str(draw(st.decimals(-1000, 1000, places=9))),
             "metadata": draw(st.sampled_from([{}, {"n": 1.50}, {"n": "1.50", "b": True}])),
         }
-        if uncorrected and draw(st.integers(0, 3)) == 0:
+        if uncorrected and draw(st.booleans()):
             record["corrects"] = uncorrected.pop(draw(st.integers(0, len(uncorrected) - 1)))
         uncorrected.append(str(record["id"]))
         records.append(record)
