@@ -35,6 +35,7 @@ SEEN_BY_THE_BUILD = (
     ("billing", "voided_invoices", "rating"),
     ("ops", "journaled_deliveries", "operations"),
     ("ops", "claimed_deliveries", "operations"),
+    ("ops", "rollups", "operations"),
     ("ops", "archives", "operations"),
     ("ops", "archived_months", "operations"),
     ("ops", "archived_entries", "operations"),

@@ -1,5 +1,8 @@
--- Where a period begins or ends within a day, distinct values are counted from the day's entries: they
--- stayed when its month was archived. A catalog that has moved a period since needs the archive.
+-- Where a period begins or ends within a day, distinct values are counted from the day's entries:
+-- they stayed when its month was archived. Where the catalog has moved a period since, it is needed.
+-- depends_on: {{ ref('int_metered_spans') }}
+-- depends_on: {{ ref('fct_usage_daily') }}
+-- depends_on: {{ ref('jnl_usage_entries') }}
 {% if has_archive() %}
 with
 
@@ -98,7 +101,6 @@ left join entries
         and cut_days.started_at = entries.started_at
 where days.record_count is distinct from coalesce(entries.record_count, 0)
 {% else %}
--- depends_on: {{ ref('int_metered_spans') }}, {{ ref('fct_usage_daily') }}, {{ ref('jnl_usage_entries') }}
 select 1 as nothing_is_archived
 where false
 {% endif %}
