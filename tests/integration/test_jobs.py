@@ -169,6 +169,30 @@ def test_from_the_main_job_to_stripe(
     assert requested(jobs, "changed_inputs")
 
 
+def test_a_pull_without_news_writes_nothing_but_the_watermark(
+    jobs: JobRunner, workspace: Workspace, own_warehouse: Warehouse
+) -> None:
+    deliver(workspace, "a", "2026-01-05")
+    assert jobs.run("pull").is_successful
+    before = rows_written(own_warehouse)
+    assert "raw.usage_records" in {table.rpartition("_")[0] for table in before}
+    assert jobs.run("pull").is_successful
+    after = rows_written(own_warehouse)
+    changed = {table for table, count in after.items() if count != before.get(table, 0)}
+    assert changed == {"ops.source_states"}
+
+
+def rows_written(warehouse: Warehouse) -> dict[str, int]:
+    """Return how many rows were ever written into each table."""
+    query = """
+        select schemaname || '.' || relname as name, n_tup_ins + n_tup_upd + n_tup_del as written
+        from pg_stat_user_tables
+        where n_tup_ins + n_tup_upd + n_tup_del > 0
+    """
+    with warehouse.begin() as connection:
+        return {row.name: row.written for row in connection.execute(text(query))}
+
+
 def requested(jobs: JobRunner, sensor: str) -> list[dg.RunRequest]:
     """Return what a sensor requests now."""
     definition = jobs.definitions.get_sensor_def(sensor)
