@@ -53,6 +53,8 @@ class Reading:
         path = self.fields.get(field)
         if path is None:
             return STANDARD_NAMES[field]
+        if isinstance(path, tuple):
+            return path
         return (path,) if isinstance(path, str) else ()
 
     def metadata_parts(self) -> Mapping[str, str] | None:

@@ -131,11 +131,23 @@ class PostgresSource(UsageSource):
     key: Words | None = None
     # Transactions that commit late carry an older cursor value than rows already pulled.
     overlap: Duration = timedelta(minutes=15)
+    # What becomes of a row that has changed since it landed.
+    on_change: Literal["refuse", "correct"] = "refuse"
 
     @model_validator(mode="after")
     def _a_table_or_a_query(self) -> Self:
         if bool(self.table) == bool(self.query):
             raise refusal("expected either table or query")
+        return self
+
+    @model_validator(mode="after")
+    def _corrections_are_ours_or_theirs(self) -> Self:
+        if self.on_change == "refuse":
+            return self
+        if not self.key or not self.table:
+            raise refusal("on_change: correct needs a table, and its key")
+        if taken := self.fields.keys() & {"id", "corrects"}:
+            raise refusal(f"on_change: correct excludes fields.{min(taken)}: it sets both")
         return self
 
 

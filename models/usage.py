@@ -25,7 +25,8 @@ MAX_AHEAD = timedelta(days=1)
 
 Row = Mapping[str, Any]
 Getter = Callable[[Row], Any]
-# A column, a dotted path into JSON, `{const: ...}`, or for metadata `{name: column}`.
+# A column, a dotted path into JSON, `{const: ...}`, or for metadata `{name: column}`; of a tuple of
+# paths the first one present counts.
 FieldPaths = Mapping[str, Any]
 
 # Where each field is looked for when the source maps nothing; the first one present counts.
@@ -161,6 +162,8 @@ def field_getter(field: str, path: Any) -> Getter:
         return _first_of([path_getter(name) for name in STANDARD_NAMES[field]])
     if isinstance(path, str):
         return path_getter(path)
+    if isinstance(path, tuple):
+        return _first_of([path_getter(name) for name in path])
     if set(path) == {"const"}:
         constant = path["const"]
         return lambda _: constant

@@ -56,8 +56,8 @@ class OverlapScreen:
         with self._warehouse.begin() as connection:
             landed = landed_deliveries(connection, self._source, recent)
             rejected = stage(self._warehouse, connection, self._target, rows.first(seen_count))
-            found = connection.execute(text(NEWS), landed._asdict()).scalars()
-            news = [*found, *unknown_rejects(connection, rejected, landed.delivery_ids)]
+            news = list(connection.execute(text(NEWS), landed._asdict()).scalars())
+            news += unknown_rejects(connection, rejected, landed.delivery_ids)
         return Screened([*sorted(news), *range(seen_count, count)])
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from assets.ingestion.bookkeeping import Pull, SourceState
+from assets.ingestion.changed_rows import ChangeScreen, version_fields
 from assets.ingestion.landing import usage_target
 from assets.ingestion.overlap import OverlapScreen
 from connectors import cost_explorer, focus, mixpanel, postgres
@@ -78,7 +79,8 @@ def _(source: PostgresSource, request: Request) -> Plan:
     # A past as-of instant does not make the records of today come too early.
     read_at = max(request.as_of, request.read_at)
     target = usage_target(Pull("", source.name, read_at, fields, source.timezone))
-    screen = OverlapScreen(request.warehouse, target, source.name)
+    screen_of = ChangeScreen if source.on_change == "correct" else OverlapScreen
+    screen = screen_of(request.warehouse, target, source.name)
     found = postgres.deliveries(postgres_table(source), request.state.cursor, screen)
     return Plan(found, _now(request), fields, source.timezone)
 
@@ -152,6 +154,8 @@ def usage_fields(source: UsageSource) -> dict[str, Any]:
     fields: dict[str, Any] = dict(source.fields.items())
     if isinstance(source, PostgresSource) and source.key:
         fields.setdefault("id", source.key)
+        if source.on_change == "correct":
+            fields |= version_fields(source.key)
     return fields
 
 
@@ -164,6 +168,7 @@ def postgres_table(source: PostgresSource) -> postgres.PostgresTable:
         query=source.query,
         cursor=source.cursor,
         key=source.key,
+        corrects=source.on_change == "correct",
         overlap=source.overlap,
         timezone=source.timezone,
     )

@@ -1,6 +1,7 @@
 """One pull of one source: what it has and is not landed yet, and until when it is complete."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,7 +79,9 @@ def pull(
         reached: datetime | None = None
         try:
             ensure_days(warehouse, raw.usage_records, this.landed_on)
-            land(warehouse, this, planned.deliveries, report)
+            # What breaks must leave nothing open at the source.
+            with closing(planned.deliveries) as deliveries:  # type: ignore[type-var]
+                land(warehouse, this, deliveries, report)
             is_whole = not report.failures and not isinstance(window, Part)
             reached = planned.complete_until if is_whole else None
         finally:

@@ -55,5 +55,5 @@ def unknown_rejects(
         quarantine.delivery_id.in_(delivery_ids),
         digest.in_([found.hexdigest() for found in digests.values()]),
     )
-    known = set(connection.execute(statement).scalars())
+    known: set[str] = set(connection.execute(statement).scalars())
     return [number for number, found in digests.items() if found.hexdigest() not in known]

@@ -1,6 +1,5 @@
 """A product's own database: late commits are not missed, and an idle pull adds nothing."""
 
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -13,67 +12,22 @@ from connectors import postgres, postgres_stream
 from connectors.deliveries import SourceUnavailable
 from models.settings import PostgresSource
 from models.tables import raw
-
-AS_OF = datetime(2026, 4, 1, tzinfo=UTC)
+from tests.integration.product_database import (
+    AS_OF,
+    add,
+    insert,
+    other_session,
+    product_database,
+    records,
+    source,
+)
 
 
 @pytest.fixture
 def app(warehouse):
-    """The product's database: here a schema of the warehouse's own server."""
-    with warehouse.begin() as connection:
-        connection.execute(text("drop schema if exists app cascade"))
-        connection.execute(text("create schema app"))
-        connection.execute(
-            text(
-                "create table app.usage_events (id text, at timestamptz, tenant text, dim text,"
-                " amount numeric, info jsonb, updated_at timestamptz)"
-            )
-        )
-    yield warehouse
-    with warehouse.begin() as connection:
-        connection.execute(text("drop schema app cascade"))
-
-
-def add(app, *rows):
-    with app.begin() as connection:
-        insert(connection, *rows)
-
-
-def insert(connection, *rows):
-    for record_id, updated_at, amount in rows:
-        connection.execute(
-            text(
-                "insert into app.usage_events values (:id, '2026-03-01 12:00+02', 'acme', 'calls',"
-                " cast(:amount as numeric), '{\"n\": 1.10}', cast(:updated_at as timestamptz))"
-            ),
-            {"id": record_id, "amount": amount, "updated_at": updated_at},
-        )
-
-
-def source(app, **settings):
-    fields = {
-        "timestamp": "at",
-        "tenant_id": "tenant",
-        "dimension_id": "dim",
-        "value": "amount",
-        "metadata": "info",
-    }
-    settings = {
-        "table": "app.usage_events",
-        "cursor": "updated_at",
-        "key": "id",
-        "fields": fields,
-        "overlap": "10m",
-        **settings,
-    }
-    url = app.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    return PostgresSource(name="app_db", type="postgres", url=url, **settings)
-
-
-def records(app):
-    table = raw.usage_records.c
-    with app.begin() as connection:
-        return list(connection.execute(select(table.record_id).order_by(table.record_id)).scalars())
+    """The product's database."""
+    with product_database(warehouse) as app:
+        yield app
 
 
 def test_rows_land_exactly(app):
@@ -104,15 +58,6 @@ def test_only_what_is_new_comes_with_the_next_pull(app):
     add(app, ("b", "2026-03-02 00:00", "2"), ("c", "2026-03-02 00:01", "3"))
     assert pull(source(app), app, AS_OF).delivered_count == 2
     assert records(app) == ["a", "b", "c"]
-
-
-@contextmanager
-def other_session(app):
-    connection = app.engine.connect()
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 def test_a_row_committed_late_with_an_older_cursor_is_not_missed(app):
@@ -174,6 +119,22 @@ def test_pages_are_deliveries_and_an_interrupted_pull_goes_on(app, monkeypatch):
     assert (report.delivery_count, report.delivered_count) == (7, 65)
     assert records(app) == [f"r{n:02d}" for n in range(95)]
     assert pull(source(app), app, AS_OF).delivered_count == 0
+
+
+def test_an_interrupted_pull_leaves_nothing_open_at_the_source(app):
+    add(app, *[(f"r{n}", "2026-03-02", "1") for n in range(5)])
+
+    def interrupt(_name, _count):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pull(source(app), app, AS_OF, progress=interrupt)
+    with app.begin() as connection:
+        open_sessions = text(
+            "select count(*) from pg_stat_activity"
+            " where datname = current_database() and query like 'copy (%'"
+        )
+        assert connection.execute(open_sessions).scalar() == 0
 
 
 def test_a_wrong_clock_does_not_hide_the_rows_to_come(app):
