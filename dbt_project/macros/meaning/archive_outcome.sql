@@ -6,14 +6,16 @@
     archived_original: it takes back a record of such a month.
 
     A record of an archived month that stayed in the journal (see `ops.kept_entries`) is judged there.
-    Needs the joins of `look_up_archive`.
+    Needs the joins of `look_up_archive`. Who only asks whether the archive has a say leaves out the
+    comparison (`is_same`): the hash of a record costs more than all of the rest.
 -#}
-{% macro archive_outcome(record) -%}
+{% macro archive_outcome(record, is_same=none) -%}
     case
         when archived.record_key is not null
             then
                 case
-                    when archived.content_hash = {{ content_hash(record) }} then 'duplicate'
+                    when {{ is_same or 'archived.content_hash = ' ~ content_hash(record) }}
+                        then 'duplicate'
                     else 'conflicting_id'
                 end
         when kept_entries.record_key is not null then null

@@ -40,7 +40,7 @@ judged_records as (
 
     select
         claimed_records.*,
-        {{ archive_outcome('claimed_records') }} as archive_outcome
+        {{ archive_outcome('claimed_records', is_same='true') }} as archive_outcome
     from claimed_records
     {{ look_up_archive('claimed_records') }}
 

@@ -1,5 +1,5 @@
 -- Where a period begins or ends within a day, distinct values are counted from the day's entries:
--- they stayed when its month was archived. Where the catalog has moved a period since, it is needed.
+-- they stayed when its month was archived. Where a period has been moved since, all are needed.
 -- depends_on: {{ ref('int_metered_spans') }}
 -- depends_on: {{ ref('fct_usage_daily') }}
 -- depends_on: {{ ref('jnl_usage_entries') }}
