@@ -35,13 +35,14 @@ def opened_paths(reading: Reading, names: Collection[str]) -> set[Path]:
 
 
 def json_texts(
-    shape: Shape, reading: Reading, *, are_valid: bool = False
+    shape: Shape, reading: Reading, *, are_valid: bool = False, have_escapes: bool = True
 ) -> tuple[str, dict[str, Text]] | None:
     """Return the rows of a shape as SQL, and the fields in them; None if no row can be plain.
 
-    Where not all lines ``are_valid`` JSON, those that are not have no tokens.
+    Unless the lines ``are_valid``, some may be no JSON, and have no tokens. Unless they
+    ``have_escapes``, no line holds a backslash.
     """
-    lines = _Lines(shape, reading)
+    lines = _Lines(shape, reading, have_escapes=have_escapes)
     try:
         texts = {name: lines.field(name) for name in STANDARD_NAMES}
     except _NotPlain:
@@ -57,13 +58,14 @@ class _NotPlain(Exception):  # noqa: N818 - a finding, no error
 class _Lines:
     """The lines of one shape."""
 
-    def __init__(self, shape: Shape, reading: Reading) -> None:
+    def __init__(self, shape: Shape, reading: Reading, *, have_escapes: bool) -> None:
         self._shape = shape
         self._reading = reading
         self._tokens = shape.tokens
         self._places = {path: f"j[{place}]" for place, path in enumerate(self._tokens, start=1)}
         self._used: set[Path] = set()
         self._literal = self._number_of_the_value()
+        self._have_escapes = have_escapes
 
     def rows(self, *, are_valid: bool) -> str:
         """Return the lines with their tokens in ``j``."""
@@ -162,7 +164,7 @@ class _Lines:
         if token.first == "n":
             return Text("null::varchar", f"{sql} = 'null'")
         if token.first == '"':
-            text = f"nullif({_unquoted(sql)}, '')"
+            text = f"nullif({self._unquoted(sql)}, '')"
             is_flat = f"({text} is null or {is_flat_object(text)})"
             is_text = f"starts_with({sql}, '\"')"
             return Text(text, f"{is_text} and {is_flat}" if field == "metadata" else is_text)
@@ -173,6 +175,12 @@ class _Lines:
             is_whole = f"regexp_full_match({sql}, '{_WHOLE_NUMBER}')"
             return Text(sql, "true" if token.path == self._literal else is_whole)
         return None
+
+    def _unquoted(self, sql: str) -> str:
+        text = f"substr({sql}, 2, length({sql}) - 2)"
+        if not self._have_escapes:
+            return text
+        return f"case when contains({sql}, '\\') then {sql}::json->>'$' else {text} end"
 
     def _content(self, path: Path, without: str | None = None) -> Text:
         if any(inner[:-1] == path for inner in self._shape.objects):
@@ -228,10 +236,6 @@ def _written(sql: str, token: Token) -> str:
     if not token.is_spaced:
         return sql
     return f"replace(replace({sql}, '\":', '\": '), ',\"', ', \"')"
-
-
-def _unquoted(sql: str) -> str:
-    return f"case when contains({sql}, '\\') then {sql}::json->>'$' else {sql}[2:-2] end"
 
 
 def _is_flat(sql: str) -> str:

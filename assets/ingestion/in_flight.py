@@ -1,15 +1,15 @@
 """Several deliveries on their way at once, each in a thread and a transaction of its own."""
 
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Any, Self
 
-# A delivery takes up to 250 MB: a few blocks of 8 MiB, what DuckDB and Arrow make of one, and what
-# they keep for the next. With 150 MB for the program, three stay below a gigabyte.
-MOST_IN_FLIGHT = 3
+# A delivery takes up to 300 MB: a few blocks of 12 MiB, what DuckDB and Arrow make of one, and what
+# they keep for the next. With 150 MB for the program, two stay well below a gigabyte. Each of them
+# decompresses, reads and writes at the same time, so two keep four cores busy.
+MOST_IN_FLIGHT = 2
 
 
 class Interrupted(Exception):  # noqa: N818 - a state, no error of ours
@@ -21,9 +21,7 @@ class InFlight:
 
     def __init__(self, settle: Callable[[Future[Any]], None]) -> None:
         self._settle = settle
-        # Two in any case: while one waits for its source, the other need not.
-        self._limit = max(2, min(MOST_IN_FLIGHT, os.cpu_count() or 1))
-        self._pool = ThreadPoolExecutor(self._limit, "delivery")
+        self._pool = ThreadPoolExecutor(MOST_IN_FLIGHT, "delivery")
         self._running: set[Future[Any]] = set()
         self._is_over = threading.Event()
 
@@ -53,7 +51,7 @@ class InFlight:
 
     def make_room(self, *, alone: bool) -> None:
         """Wait until one more piece may run, or until none runs."""
-        most = 0 if alone else self._limit - 1
+        most = 0 if alone else MOST_IN_FLIGHT - 1
         while len(self._running) > most:
             done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
             while done:

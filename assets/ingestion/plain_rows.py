@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from connectors.deliveries import LINE, ROW_NUMBER, NativeRows
 from models.json_shapes import Shape, shape_of
@@ -90,8 +91,10 @@ class PlainRows:
         return shape_of(line, lambda names: opened_paths(self._reading, names))
 
     def _run_shape(self, shape: Shape, lines: Any) -> tuple[Any, Any]:
+        have_escapes = pc.any(pc.match_substring(lines[LINE], "\\")).as_py()
         for are_valid in (True, False):
-            found = json_texts(shape, self._reading, are_valid=are_valid)
+            how = {"are_valid": are_valid, "have_escapes": have_escapes}
+            found = json_texts(shape, self._reading, **how)
             if found is None:
                 break
             rows, texts = found

@@ -440,6 +440,7 @@ ODD_COLUMNS = [
     {"metadata": pa.array([5])},
     {"metadata": pa.array([Decimal("1.5")])},
     {"tenant_id": pa.array([Decimal("1.50")])},
+    {"tenant_id": pa.array(["a\x00b"])},
     {"tenant_id": pa.array([1.5])},
     {"tenant_id": pa.array([b"acme"])},
     {"tenant_id": pa.array([b"\xff"])},
