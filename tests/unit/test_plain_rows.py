@@ -471,7 +471,11 @@ def test_both_lanes_read_the_same_of_an_odd_line(changes, separators):
     compare(data, "jsonl", None, ZoneInfo("UTC"), lines_by_hand(data))
 
 
-@pytest.mark.parametrize("changes", ODD_COLUMNS, ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    ODD_COLUMNS,
+    ids=lambda changes: ", ".join(f"{name} {column.type}" for name, column in changes.items()),
+)
 def test_both_lanes_read_the_same_of_an_odd_column(changes):
     columns = {name: pa.array([value]) for name, value in ONE_ROW.items()}
     table = pa.table({**columns, **changes})
