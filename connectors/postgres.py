@@ -129,6 +129,18 @@ def check(table: PostgresTable) -> None:
         pull.ask("select * from {relation} as source_rows limit 1")
 
 
+def keys(table: PostgresTable) -> Iterator[bytes]:
+    """Yield the keys of all rows as CSV of one column, some whole rows at a time."""
+    statement = sql.SQL("copy (select {}::text from {} as source_rows) to stdout (format csv)")
+    with translated(table), closing(_connect(table)) as connection:
+        connection.set_session(readonly=True)
+        composed = statement.format(sql.Identifier(table.key or ""), table.relation())
+        with connection.cursor() as cursor:
+            cursor.execute(f"set local statement_timeout to '{COPY_TIMEOUT}'")
+            text = cursor.mogrify(composed, {}).decode()
+        yield from copied_out(connection, text)
+
+
 @contextmanager
 def translated(table: PostgresTable) -> Iterator[None]:
     """Turn what the database says into ``SourceUnavailable``."""

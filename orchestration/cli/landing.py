@@ -40,11 +40,42 @@ def drop(
         session.printer.line(f"Nothing has landed before {before} that is still there.")
 
 
-def read_day(given: str) -> date:
+@app.command()
+def vanished(
+    context: typer.Context,
+    since: Annotated[
+        str, typer.Option(metavar="DAY", help="The first UTC day of usage that is looked at.")
+    ] = "1970-01-01",
+) -> None:
+    """List the days whose rows have gone from Postgres tables since they landed."""
+    from dataclasses import asdict
+    from datetime import UTC, datetime, time
+
+    from assets.ingestion.vanished import vanished_rows
+    from models.settings import PostgresSource
+
+    session = session_of(context)
+    first = datetime.combine(read_day(since, "--since"), time(), UTC)
+    found = [
+        day
+        for source in session.workspace.settings.sources
+        if isinstance(source, PostgresSource)
+        for day in vanished_rows(session.warehouse, source, first)
+    ]
+    session.printer.json([asdict(day) for day in found])
+    session.printer.table(
+        ["Source", "Day", "Rows gone", "Such as"],
+        [[day.source, day.usage_date, day.row_count, ", ".join(day.examples)] for day in found],
+    )
+    if not found:
+        session.printer.line("No journaled row has gone from its table.")
+
+
+def read_day(given: str, option: str = "--before") -> date:
     """Return a day."""
     try:
         return date.fromisoformat(given)
     except ValueError:
         raise typer.BadParameter(
-            f"{given} is not a day such as 2026-10-01", param_hint="--before"
+            f"{given} is not a day such as 2026-10-01", param_hint=option
         ) from None

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from assets.ingestion.pulling import pull
+from assets.ingestion.vanished import vanished_rows
 from connectors import postgres_stream
 from connectors.deliveries import SourceUnavailable
 from models.settings import PostgresSource
@@ -178,6 +179,39 @@ def test_settings_that_cannot_be_corrected_are_refused(settings, message):
         PostgresSource(
             name="app", type="postgres", url="postgresql://u@h/d", on_change="correct", **given
         )
+
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("on_change", ["refuse", "correct"])
+def test_rows_that_are_gone_from_the_table_are_named_by_their_day(app, pipeline, on_change):
+    settings = source(app, on_change=on_change)
+    for name in ("a", 'b, "quoted"', "c"):
+        put(app, name, 1)
+    pull(settings, app, AS_OF)
+    pipeline.build(AS_OF, *JOURNAL)
+    assert vanished_rows(app, settings, LONG_AGO) == []
+    execute(app, "delete from app.usage_events where id <> 'c'")
+    [day] = vanished_rows(app, settings, LONG_AGO)
+    assert (day.usage_date.isoformat(), day.row_count) == ("2026-03-01", 2)
+    assert day.examples == ("a", 'b, "quoted"')
+    assert vanished_rows(app, settings, datetime(2026, 3, 2, tzinfo=UTC)) == []
+
+
+def test_a_row_that_changed_and_is_gone_is_named_until_it_is_taken_back(app, pipeline):
+    for amount in (1, 2):
+        put(app, "a", amount)
+        pull(correcting(app), app, AS_OF)
+    pipeline.build(AS_OF, *JOURNAL)
+    assert vanished_rows(app, correcting(app), LONG_AGO) == []
+    execute(app, "delete from app.usage_events")
+    assert [day.examples for day in vanished_rows(app, correcting(app), LONG_AGO)] == [("a",)]
+    put(app, "a", 0)
+    pull(correcting(app), app, AS_OF)
+    pipeline.build(AS_OF, *JOURNAL)
+    execute(app, "delete from app.usage_events")
+    assert vanished_rows(app, correcting(app), LONG_AGO) == []
 
 
 names = st.sampled_from(["a", "b", "c", "d"])
