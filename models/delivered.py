@@ -129,11 +129,7 @@ def read_optional_name(field: str, given: Any) -> str | None:
     """Return an identifier as text; absent, empty and blank are None."""
     if given is None:
         return None
-    if isinstance(given, (bool, Mapping, list, tuple, float)):
-        raise RowError(Reason.BAD_FIELD, f"{field} is not text: {shown(given)}")
-    if isinstance(given, (bytes, memoryview)):
-        given = bytes(given).decode()
-    text = str(given)
+    text = given if type(given) is str else _as_text(field, given)
     if len(text) > MAX_ID_LENGTH:
         raise RowError(
             Reason.ID_TOO_LONG, f"{field} has {len(text)} characters, {MAX_ID_LENGTH} are allowed"
@@ -142,6 +138,14 @@ def read_optional_name(field: str, given: Any) -> str | None:
         refuse_nul(text)
     _refuse_surrogates(text)
     return text if text.strip() else None
+
+
+def _as_text(field: str, given: Any) -> str:
+    if isinstance(given, (bool, Mapping, list, tuple, float)):
+        raise RowError(Reason.BAD_FIELD, f"{field} is not text: {shown(given)}")
+    if isinstance(given, (bytes, memoryview)):
+        return bytes(given).decode()
+    return str(given)
 
 
 def read_metadata(given: Any) -> str:
@@ -166,7 +170,7 @@ def read_metadata(given: Any) -> str:
 
 
 def _metadata_scalar(value: Any) -> str:
-    if isinstance(value, str) and not isinstance(value, NumberText):
+    if type(value) is str:
         return quote(value)
     if isinstance(value, (Mapping, list, tuple)):
         raise RowError(Reason.BAD_METADATA, "metadata holds an object or a list: not flat")
