@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import text
@@ -19,8 +20,10 @@ from assets.retention.archiving import ArchiveReport, archive_journal
 from assets.retention.ledger import ArchiveRefused, list_archives
 from assets.retention.replaying import replay_refused
 from assets.retention.restoring import restore_journal
+from connectors.dbt import PROJECT_DIRECTORY
 from connectors.embedded_postgres import EmbeddedPostgres
 from connectors.journal_files import ArchiveFileError, write_entries
+from connectors.warehouse import Warehouse
 from models.settings import FileSource
 from tests.conftest import fresh_pipeline
 from tests.integration.test_checks import damage
@@ -414,3 +417,61 @@ def test_what_is_not_settled_is_refused(journal: Pipeline) -> None:
         connection.execute(text("update ops.builds set finished_at = null"))
     with pytest.raises(ArchiveRefused, match="did not finish"):
         archived(journal)
+
+
+SAYINGS = [
+    '{"a":1.0,"b":2}', '{"b":2,"a":1}', '{"a":1.10,"b":"x.00\\" 1.0"}',
+    '{"b":"x.00\\" 1.0","a":1.1}', '{"b":"x.0\\" 1.0","a":1.1}', "null", "{}",
+    "[1.00,0.0,-0.0,10.0,1e2,100.50,1.05]",
+    "[1,0,0,10,100,100.5,1.05]", '"1.0"', '"1.00"', "1.0", "1", '{"a":{"b":[0.10]}}',
+    '{"a":{"b":[0.1]}}', "0.000", "0", "1.0203", "1.02030", "100", '{"1.0":1}', '{"1.00":1}',
+    '"a.0"', '"a.0\\\\"', '""', "[]", "[[]]", '{"a":null}', "true", None,
+]  # fmt: skip
+SAME = """
+    with sayings as (
+        select row_number() over () as number, cast(document as json) as metadata
+        from unnest(cast(:documents as text[])) as documents (document)
+    ),
+
+    records as (
+        select
+            number, metadata, timestamptz '2026-08-01 00:00:00+00' as occurred_at,
+            'a' as tenant_id, 'bc' as dimension_id, 1.0 as value, null::uuid as corrects_key
+        from sayings
+        union all
+        select 101, null, timestamptz '2026-08-01 02:00:00+02', 'ab', 'c', 1, null
+        union all
+        select 102, null, timestamptz '2026-08-01 02:00:00+02', 'a', 'bc', 1.000, null
+        union all
+        select 103, null, timestamptz '2026-08-01 00:00:00.000001+00', 'a', 'bc', 1.000, null
+        union all
+        select 104, null, timestamptz '2026-08-01 00:00:00+00', 'a', 'bc', 1, md5('x')::uuid
+    )
+
+    select
+        one.number as one_number,
+        other.number as other_number,
+        {is_same} as is_same,
+        {one_hash} = {other_hash} as is_hashed_alike
+    from records as one
+    cross join records as other
+"""
+
+
+def test_records_are_hashed_alike_where_they_say_the_same(warehouse: Warehouse) -> None:
+    """As the macro says that compares records with the journal."""
+    macros = {
+        name: (PROJECT_DIRECTORY / "macros" / "meaning" / f"{name}.sql").read_text()
+        for name in ("is_same_record", "content_hash")
+    }
+    engine = jinja2.Environment()  # noqa: S701 - it writes SQL.
+    same = engine.from_string(macros["is_same_record"]).module.is_same_record
+    digest = engine.from_string(macros["content_hash"]).module.content_hash
+    query = SAME.format(
+        is_same=same("one", "other"), one_hash=digest("one"), other_hash=digest("other")
+    )
+    with warehouse.begin() as connection:
+        found = connection.execute(text(query), {"documents": SAYINGS}).all()
+    assert [row for row in found if row.is_same != row.is_hashed_alike] == []
+    assert len(found) == (len(SAYINGS) + 4) ** 2
+    assert sum(row.is_same for row in found) > len(SAYINGS) + 4
