@@ -66,8 +66,17 @@ class NodeResult:
 
 def project_hash() -> str:
     """Return a hash of every file that dbt reads."""
+    return _hash_of(PROJECT_DIRECTORY)
+
+
+def rollup_hash() -> str:
+    """Return a hash of what the usage rollups are made by: with another, their cells may differ."""
+    return _hash_of(PROJECT_DIRECTORY / "macros", PROJECT_DIRECTORY / "models" / "usage")
+
+
+def _hash_of(*folders: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(PROJECT_DIRECTORY.rglob("*")):
+    for path in sorted(path for folder in folders for path in folder.rglob("*")):
         if path.suffix in {".sql", ".yml", ".md", ".csv"} and TARGET_DIRECTORY not in path.parents:
             digest.update(str(path.relative_to(PROJECT_DIRECTORY)).encode())
             digest.update(path.read_bytes())

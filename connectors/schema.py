@@ -56,6 +56,7 @@ APPEND_ONLY: tuple[Table, ...] = (
     raw.quarantine,
     raw.quarantine_resolutions,
     raw.cost_lines,
+    ops.journaled_deliveries,
     *catalog.metadata.sorted_tables,
     billing.invoices,
     billing.invoice_lines,

@@ -57,6 +57,7 @@ def prepare_recomputation(warehouse: Warehouse, reference: str) -> str:
                 "journal_watermark": invoice.journal_watermark,
                 "invoices_before": invoice.invoice_sequence,
                 "late_usage": invoice.late_usage,
+                "rollup_definition": "none",
             },
         )
     return str(invoice.invoice_id)

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Table, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
+from connectors.dbt import rollup_hash
 from models.tables import billing, ops, raw
 
 # Larger than any build or invoice: nothing is left out.
@@ -131,38 +132,48 @@ def begin_build(connection: Connection, inputs: BuildInputs, now: datetime) -> i
             "journal_watermark": EVERYTHING,
             "invoices_before": EVERYTHING,
             "late_usage": inputs.late_usage,
+            "rollup_definition": rollup_hash(),
         },
     )
     return build_number
 
 
-def reopen_build(connection: Connection, now: datetime) -> None:
-    """Give a part of the models, built on its own, a build number that nothing has counted yet.
+def start_models(connection: Connection, now: datetime, *, are_all: bool) -> int | None:
+    """Return the number under which models may be built now; None before the first build.
 
-    An invoice knows the last build whose entries it counts; more entries of that build would change
-    what it recomputes to. The new build stays unfinished, so the next one builds everything.
+    A number serves one run of models: rollups know the last build whose entries they hold, and an
+    invoice the last one it counts, so nothing may be journaled under it later. A run that is
+    repeated, or one of a part of the models, gets another. After a part, the next build builds all.
     """
-    parameters = connection.execute(select(ops.parameters)).one_or_none()
-    if parameters is None:
-        return
-    finished = connection.execute(
+    statement = (
         select(ops.builds)
-        .where(ops.builds.c.build_number == parameters.build_number)
-        .where(ops.builds.c.finished_at.is_not(None))
-    ).one_or_none()
-    if finished is None:
-        return
-    number: int = connection.execute(
-        insert(ops.builds)
-        .values(
-            fingerprint="a part of the models",
-            catalog_version=finished.catalog_version,
-            as_of=finished.as_of,
-            started_at=now,
+        .join(ops.parameters, ops.parameters.c.build_number == ops.builds.c.build_number)
+        .with_for_update(of=ops.builds)
+    )
+    current = connection.execute(statement).one_or_none()
+    if current is None:
+        return None
+    builds = ops.builds
+    if current.models_started_at is None and are_all:
+        connection.execute(
+            update(builds)
+            .where(builds.c.build_number == current.build_number)
+            .values(models_started_at=now)
         )
-        .returning(ops.builds.c.build_number)
+        return int(current.build_number)
+    number: int = connection.execute(
+        insert(builds)
+        .values(
+            fingerprint=current.fingerprint if are_all else "a part of the models",
+            catalog_version=current.catalog_version,
+            as_of=current.as_of,
+            started_at=now,
+            models_started_at=now,
+        )
+        .returning(builds.c.build_number)
     ).scalar_one()
     connection.execute(update(ops.parameters).values(build_number=number))
+    return number
 
 
 def finish_build(connection: Connection, build_number: int, now: datetime) -> None:

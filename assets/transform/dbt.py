@@ -12,15 +12,12 @@ from dagster_dbt import (
     DbtProject,
     dbt_assets,
 )
-from sqlalchemy import select
-
 from assets.table_specs import DATA_TEAM, FINANCE_TEAM, manifest
-from assets.transform.builds import finish_build, forget_rollups, reopen_build
+from assets.transform.builds import finish_build, forget_rollups, start_models
 from assets.transform.parameters import BUILD_LOCK, BUILD_WAIT_SECONDS
 from assets.transform.sums import sums_of
 from connectors.dbt import PROJECT_DIRECTORY, NodeResult, prepare_manifest, run_project
 from connectors.warehouse import Warehouse
-from models.tables import ops
 
 UNIQUE_ID = "dagster_dbt/unique_id"
 # How many names of failed nodes a message holds; all of them are checks of the run.
@@ -93,10 +90,11 @@ def dbt_models() -> dg.AssetsDefinition:
         """
         nodes = Nodes(context)
         with warehouse.locked(BUILD_LOCK, BUILD_WAIT_SECONDS):
-            with warehouse.begin() as connection:
-                if nodes.are_some_models:
-                    reopen_build(connection, datetime.now(UTC))
-                build_number = connection.execute(select(ops.parameters.c.build_number)).scalar()
+            build_number = None
+            if nodes.are_models:
+                with warehouse.begin() as connection:
+                    now, are_all = datetime.now(UTC), nodes.are_all_models
+                    build_number = start_models(connection, now, are_all=are_all)
             failures = []
             for result in dbt.run(nodes.arguments()):
                 yield from nodes.events(result, warehouse)
@@ -148,9 +146,9 @@ class Nodes:
         return len(self._assets) == len(self._metadata)
 
     @property
-    def are_some_models(self) -> bool:
-        """Whether some models are built, and others are not."""
-        return bool(self._assets) and not self.are_all_models
+    def are_models(self) -> bool:
+        """Whether any model is built, and not only tests are run."""
+        return bool(self._assets)
 
     def arguments(self) -> list[str]:
         """Return the arguments for dbt: everything, or what is selected by name."""

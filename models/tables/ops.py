@@ -47,6 +47,7 @@ builds = Table(
     words("catalog_version"),
     instant("as_of"),
     instant("started_at"),
+    instant("models_started_at", nullable=True),
     instant("finished_at", nullable=True),
     comment="One row per dbt build; journal entries carry the number of the build that wrote them.",
 )
@@ -61,6 +62,7 @@ parameters = Table(
     Column("journal_watermark", BigInteger, nullable=False),
     Column("invoices_before", BigInteger, nullable=False),
     words("late_usage"),
+    words("rollup_definition"),
     CheckConstraint("is_current", name="one_row"),
     comment="The one row that tells the dbt models what this build is about.",
 )

@@ -42,6 +42,10 @@
         {%- endcall %}
     {% endif %}
 
+    {% call statement('summarize') -%}
+        {{ summarize_ranges(target_relation) }}
+    {%- endcall %}
+
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
@@ -49,6 +53,25 @@
     {{ return({'relations': [target_relation]}) }}
 
 {% endmaterialization %}
+
+
+{#-
+    Has the BRIN indexes take note of the new rows. Until then every query reads all that was added
+    since the last vacuum, which comes when a fifth of the table is new.
+-#}
+{% macro summarize_ranges(relation) -%}
+    select brin_summarize_new_values(indexes.indexrelid)
+    from pg_partition_tree('{{ relation }}'::regclass) as tree
+    inner join pg_index as indexes
+        on tree.relid = indexes.indrelid
+    inner join pg_class as relations
+        on indexes.indexrelid = relations.oid
+    inner join pg_am
+        on relations.relam = pg_am.oid
+    where
+        tree.isleaf
+        and pg_am.amname = 'brin'
+{%- endmacro %}
 
 
 {% macro create_append_only(relation) -%}

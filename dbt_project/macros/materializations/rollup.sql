@@ -11,7 +11,7 @@
     carries them over from the table there is.
 
     config: cell = the columns that make a cell, and the table's unique key; rebuilt_by = day or month,
-    see `in_rebuilt_period`; definition_query = a query whose answer changes when the meaning of the
+    see `in_rebuilt_period`; rollup_of = the rollup whose cells it is made of, if any; definition_query = a query whose answer changes when the meaning of the
     cells does; usage_month = the UTC month of a cell, for rollups that are made of the journal itself.
 -#}
 {% materialization rollup, adapter='postgres' %}
@@ -59,17 +59,19 @@
         {{ return(none) }}
     {%- endif -%}
     {%- set found = run_query(
-        "select build_number from ops.rollups where rollup = '" ~ this.identifier
-        ~ "' and definition = '" ~ rollup_definition() ~ "'"
+        "select rollups.build_number from ops.rollups cross join ops.parameters"
+        ~ " where rollups.rollup = '" ~ this.identifier ~ "'"
+        ~ " and rollups.definition = " ~ rollup_definition()
     ) -%}
     {{ return(found.rows[0][0] | int if found.rows else none) }}
 {%- endmacro %}
 
 
+{#- What the cells mean, in SQL: the files they are made by, and what the catalog makes of them. -#}
 {% macro rollup_definition() -%}
     {%- set query = config.get('definition_query') -%}
     {%- set queried = run_query(query).rows[0][0] if query else '' -%}
-    {{ return(local_md5(queried ~ model.raw_code)) }}
+    {{ return("parameters.rollup_definition || '" ~ (queried or '') ~ "'") }}
 {%- endmacro %}
 
 
@@ -201,13 +203,21 @@
 {%- endmacro %}
 
 
+{#- A rollup of a rollup holds no more than that one does. -#}
 {% macro remember_rollup() -%}
     {% if target.name == 'warehouse' %}
         insert into ops.rollups (rollup, build_number, definition)
         select
             '{{ this.identifier }}' as rollup,
-            build_number,
-            '{{ rollup_definition() }}' as definition
+            least(
+                parameters.build_number,
+                (
+                    select rollups.build_number
+                    from ops.rollups
+                    where rollups.rollup = '{{ config.get('rollup_of', '') }}'
+                )
+            ) as build_number,
+            {{ rollup_definition() }} as definition
         from ops.parameters
         on conflict (rollup) do update
         set

@@ -79,7 +79,8 @@ judged as (
             {{ archive_outcome('unjournaled') }},
             {% endif %}
             case
-                when journaled.record_key is null then 'conflicting_correction'
+                when journaled.record_key is null and unjournaled.corrects_key is not null
+                    then 'conflicting_correction'
                 when {{ is_same_record('unjournaled', 'journaled') }} then 'duplicate'
                 else 'conflicting_id'
             end

@@ -17,6 +17,7 @@
 }}
 
 {%- set is_archived = has_archive() %}
+{%- set refused = earlier_refusals() %}
 
 with
 
@@ -158,11 +159,20 @@ judged_corrections as (
 
 ),
 
+-- A key that was refused once is taken: what else is said under it later is no new record.
 refused_keys as (
 
     select record_key
     from judged_corrections
     where not is_accepted
+    {%- if refused %}
+
+    union distinct
+
+    select record_key
+    from {{ refused }}
+    where reason = 'conflicting_correction'
+    {%- endif %}
 
 ),
 

@@ -4,6 +4,7 @@
         materialized='rollup',
         cell=['tenant_id', 'dimension_id', 'usage_date'],
         rebuilt_by='day',
+        rollup_of='fct_usage_hourly',
         indexes=[{'columns': ['usage_date']}],
         pre_hook='{{ index_joins() }}',
     )

@@ -33,12 +33,9 @@ touched_hours as (
 
 ),
 
--- Known before the journal is read, which then opens these days only.
-bounds as (
+touched_days as (
 
-    select
-        min(usage_hour) as first_hour,
-        max(usage_hour) as last_hour
+    select distinct {{ utc_day('usage_hour') }} as started_at
     from touched_hours
 
 ),
@@ -47,23 +44,31 @@ bounds as (
 entries as (
 
     select
-        record_key,
-        is_reversal,
-        tenant_id,
-        dimension_id,
-        occurred_at,
-        value,
-        sign,
-        {{ utc_hour('occurred_at') }} as usage_hour
-    from {{ ref('jnl_usage_entries') }}
+        journal.record_key,
+        journal.tenant_id,
+        journal.dimension_id,
+        journal.occurred_at,
+        journal.value,
+        journal.sign,
+        {{ utc_hour('journal.occurred_at') }} as usage_hour
+    {% if rolled_up_build is not none %}
+    from touched_days
+    {{
+        look_through(
+            ref('jnl_usage_entries'),
+            'journal',
+            'occurred_at',
+            'touched_days.started_at',
+            "touched_days.started_at + interval '1 day'"
+        )
+    }}
+    where journal.build_number <= (select parameters.journal_watermark from parameters)
+    {% else %}
+    from {{ ref('jnl_usage_entries') }} as journal
     where
-        build_number <= (select parameters.journal_watermark from parameters)
-        {% if rolled_up_build is not none %}
-        and occurred_at >= (select bounds.first_hour from bounds)
-        and occurred_at < (select bounds.last_hour + interval '1 hour' from bounds)
-        {% else %}
-        and {{ in_rebuilt_period(instant='occurred_at') }}
-        {% endif %}
+        journal.build_number <= (select parameters.journal_watermark from parameters)
+        and {{ in_rebuilt_period(instant='journal.occurred_at') }}
+    {% endif %}
 
 ),
 

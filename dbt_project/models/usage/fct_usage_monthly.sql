@@ -4,6 +4,7 @@
         materialized='rollup',
         cell=['tenant_id', 'dimension_id', 'usage_month'],
         rebuilt_by='month',
+        rollup_of='fct_usage_daily',
         pre_hook='{{ index_joins() }}',
     )
 }}

@@ -1,7 +1,7 @@
 {{
     config(
         materialized='rollup',
-        cell=['tenant_id', 'dimension_id', 'usage_date', 'metadata_key', 'metadata_value'],
+        cell=['tenant_id', 'dimension_id', 'usage_date', 'metadata_key', 'value_hash'],
         rebuilt_by='day',
         usage_month="date_trunc('month', usage_date::timestamp)::date",
         definition_query="
@@ -77,11 +77,9 @@ touched_days as (
 
 ),
 
-bounds as (
+days as (
 
-    select
-        min(usage_date)::timestamp at time zone 'UTC' as first_day,
-        max(usage_date)::timestamp at time zone 'UTC' as last_day
+    select distinct usage_date::timestamp at time zone 'UTC' as started_at
     from touched_days
 
 ),
@@ -90,20 +88,29 @@ bounds as (
 entries as (
 
     select
-        tenant_id,
-        dimension_id,
-        (occurred_at at time zone 'UTC')::date as usage_date,
-        metadata,
-        sign
-    from {{ ref('jnl_usage_entries') }}
+        journal.tenant_id,
+        journal.dimension_id,
+        (journal.occurred_at at time zone 'UTC')::date as usage_date,
+        journal.metadata,
+        journal.sign
+    {% if rolled_up_build is not none %}
+    from days
+    {{
+        look_through(
+            ref('jnl_usage_entries'),
+            'journal',
+            'occurred_at',
+            'days.started_at',
+            "days.started_at + interval '1 day'"
+        )
+    }}
+    where journal.build_number <= (select parameters.journal_watermark from parameters)
+    {% else %}
+    from {{ ref('jnl_usage_entries') }} as journal
     where
-        build_number <= (select parameters.journal_watermark from parameters)
-        {% if rolled_up_build is not none %}
-        and occurred_at >= (select bounds.first_day from bounds)
-        and occurred_at < (select bounds.last_day + interval '1 day' from bounds)
-        {% else %}
-        and {{ in_rebuilt_period(instant='occurred_at') }}
-        {% endif %}
+        journal.build_number <= (select parameters.journal_watermark from parameters)
+        and {{ in_rebuilt_period(instant='journal.occurred_at') }}
+    {% endif %}
 
 ),
 
@@ -129,12 +136,14 @@ valued_entries as (
 
 )
 
--- A reversal has the metadata and the day of its entry, so what was taken back comes to zero.
+-- A value may be longer than an index can hold, hence its hash in the key. A reversal has the metadata
+-- and the day of its entry, so what was taken back comes to zero.
 select
     tenant_id::text as tenant_id,
     dimension_id::text as dimension_id,
     usage_date::date as usage_date,
     metadata_key::text as metadata_key,
+    md5(metadata_value)::uuid as value_hash,
     metadata_value::text as metadata_value,
     sum(sign)::bigint as record_count
 from valued_entries
