@@ -130,8 +130,8 @@ def check(table: PostgresTable) -> None:
 
 
 def keys(table: PostgresTable) -> Iterator[bytes]:
-    """Yield the keys of all rows as CSV of one column, some whole rows at a time."""
-    statement = sql.SQL("copy (select {}::text from {} as source_rows) to stdout (format csv)")
+    """Yield the keys of all rows as ``COPY`` gives them, some whole rows at a time."""
+    statement = sql.SQL("copy (select {}::text from {} as source_rows) to stdout")
     with translated(table), closing(_connect(table)) as connection:
         connection.set_session(readonly=True)
         composed = statement.format(sql.Identifier(table.key or ""), table.relation())
@@ -323,7 +323,7 @@ class _Pull:
         rows = FLAGGED_ROWS.format(is_seen=is_seen, rest=rest)
         arguments = {"resume": state.resume, "seen": state.seen} if state else {}
         with reading.cursor() as cursor:
-            composed = self._composed(f"copy ({rows}) to stdout (format csv)")
+            composed = self._composed(f"copy ({rows}) to stdout")
             return str(cursor.mogrify(composed, self._arguments(arguments)).decode())
 
     def _advanced(self, entry: Recent, *, is_complete: bool) -> CursorState:

@@ -1,4 +1,7 @@
-"""Rows of a query as Postgres copies them out: streamed, and native until somebody looks at one."""
+"""Rows of a query as Postgres copies them out: streamed, and native until somebody looks at one.
+
+In the text format, which costs the server two thirds of what CSV does.
+"""
 
 import fcntl
 import os
@@ -9,10 +12,12 @@ from typing import Any, Literal
 
 import psycopg2
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from psycopg2 import extensions
 
 from connectors.deliveries import ROW_NUMBER, DeliveredRow, Unreadable
+from connectors.line_blocks import BYTE_ORDER_MARK
 from models.delivered import Reason
 from models.exact_json import NumberText
 
@@ -20,6 +25,17 @@ BLOCK_BYTES = 8 * 1024 * 1024
 # No row of usage is so large; more would not be bounded memory.
 MAX_ROW_BYTES = 256 * 1024 * 1024
 PIPE_BYTES = 1 << 20
+
+# What the text format of COPY writes for characters that would end a cell or a row.
+ESCAPES = {
+    b"\\\\": b"\x00",
+    b"\\b": b"\b",
+    b"\\f": b"\f",
+    b"\\n": b"\n",
+    b"\\r": b"\r",
+    b"\\t": b"\t",
+    b"\\v": b"\v",
+}
 
 # The marker of a text column that holds numbers, which JSON writes without quotes.
 NUMBER = {b"number": b"1"}
@@ -65,28 +81,47 @@ class RowFormat:
         return pa.string() if is_text else pa.binary()
 
     def parsed(self, text: bytes) -> tuple[Any, int]:
-        """Return whole rows of CSV as a table, and how many of them, the first ones, are flagged.
-
-        Null and the empty text stay apart.
-        """
+        """Return whole rows of ``COPY`` as a table, and how many, the first ones, are flagged."""
+        if text.startswith(BYTE_ORDER_MARK):
+            # Arrow would take it for the beginning of a file, and away.
+            text = BYTE_ORDER_MARK + text
         table = pa_csv.read_csv(
             pa.py_buffer(text),
             pa_csv.ReadOptions(
                 column_names=self._places, use_threads=False, block_size=len(text) + 1
             ),
-            pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+            pa_csv.ParseOptions(
+                delimiter="\t", quote_char=False, escape_char=False, ignore_empty_lines=False
+            ),
             pa_csv.ConvertOptions(
                 check_utf8=False,
-                null_values=[""],
+                null_values=["\\N"],
                 strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
                 true_values=["t"],
                 false_values=["f"],
                 column_types=dict(zip(self._places, self._types, strict=True)),
             ),
         )
         *columns, flag = table.columns
-        return pa.table(columns, schema=pa.schema(self._fields)), flag.to_numpy().sum().item()
+        if b"\\" in text:
+            columns = [_unescaped(column) for column in columns]
+        return pa.table(columns, schema=pa.schema(self._fields)), pc.sum(flag).as_py() or 0
+
+
+def _unescaped(column: Any) -> Any:
+    """Return a column without the escapes of ``COPY``'s text format.
+
+    Doubled backslashes come first, and are set aside as NUL, which no text of Postgres holds.
+    """
+    kind = column.type
+    if not (pa.types.is_string(kind) or pa.types.is_binary(kind)):
+        return column
+    column = column.cast(pa.binary())
+    if not pc.any(pc.match_substring(column, b"\\")).as_py():
+        return column.cast(kind, safe=False)
+    for escape, character in ESCAPES.items():
+        column = pc.replace_substring(column, escape, character)
+    return pc.replace_substring(column, b"\x00", b"\\").cast(kind, safe=False)
 
 
 class PostgresRows:
@@ -159,7 +194,7 @@ class RowTooLarge(Exception):  # noqa: N818 - what it says
 
 
 def copied_out(connection: Any, statement: str) -> Iterator[bytes]:
-    """Yield what a ``COPY`` in CSV gives, some whole rows at a time, while it runs.
+    """Yield what a ``COPY`` gives in text, some whole rows at a time, while it runs.
 
     psycopg2 pushes and we pull, hence the pipe. A failure is raised where the rows end.
     """
@@ -215,36 +250,20 @@ class _Copying:
 
 
 def whole_rows(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield CSV cut between rows; the end of a broken stream is cut off.
-
-    A line end is one of a row if the number of quotes before it is even: within quotes they are
-    doubled.
-    """
+    """Yield text cut between rows, which end with their lines; half a row at the end is cut off."""
     kept: list[bytes] = []
     size = 0
     for piece in pieces:
         kept.append(piece)
         size += len(piece)
-        if size < BLOCK_BYTES:
+        if size < BLOCK_BYTES or b"\n" not in piece:
+            if size > MAX_ROW_BYTES:
+                raise RowTooLarge
             continue
-        text = b"".join(kept)
-        end = _end_of_rows(text)
-        if end:
-            yield text[:end]
-        elif size > MAX_ROW_BYTES:
-            raise RowTooLarge
-        kept, size = [text[end:]], len(text) - end
+        end = piece.rfind(b"\n") + 1
+        kept[-1] = piece[:end]
+        yield b"".join(kept)
+        kept, size = [piece[end:]], len(piece) - end
     text = b"".join(kept)
-    if end := _end_of_rows(text):
+    if end := text.rfind(b"\n") + 1:
         yield text[:end]
-
-
-def _end_of_rows(text: bytes) -> int:
-    quote_count = text.count(b'"')
-    end = len(text)
-    while (line_end := text.rfind(b"\n", 0, end)) >= 0:
-        quote_count -= text.count(b'"', line_end, end)
-        if quote_count % 2 == 0:
-            return line_end + 1
-        end = line_end
-    return 0

@@ -13,7 +13,7 @@ from connectors.deliveries import SourceUnavailable
 from connectors.warehouse import Warehouse
 from models.settings import PostgresSource
 
-COPY_KEYS = "copy pg_temp.source_keys (record_id) from stdin (format csv)"
+COPY_KEYS = "copy pg_temp.source_keys (record_id) from stdin (encoding 'UTF8')"
 HAS_JOURNAL = "select to_regclass('journal.jnl_usage_entries') is not null"
 # What a record has been corrected to counts: one that is cancelled is taken back already.
 VANISHED = """
