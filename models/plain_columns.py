@@ -79,7 +79,8 @@ def _object(parts: Mapping[str, str], columns: Mapping[str, str]) -> Text:
 def _scalar(kind: str, column: str) -> tuple[str, str]:
     """Return a column as JSON text, and the condition under which Python writes the same."""
     if kind in _TEXT_TYPES:
-        return f"concat('\"', {column}, '\"')", f"not regexp_matches({column}, '{_ODD_LETTER}')"
+        # Not by `concat`, to which null is an empty text.
+        return f"'\"' || {column} || '\"'", f"not regexp_matches({column}, '{_ODD_LETTER}')"
     if kind == NUMBER_TEXT:
         return column, f"regexp_full_match({column}, '{_NUMBER}')"
     if kind in _FLOATS:
@@ -97,7 +98,7 @@ def _sql_name(columns: Mapping[str, str], name: str) -> str:
 def _typed(field: str, kind: str, column: str) -> tuple[str, str]:
     """Return a column as text, and the condition under which Python reads the same."""
     if kind == NUMBER_TEXT and field == "metadata":
-        return "null", f"{column} is null"
+        return "null::varchar", f"{column} is null"
     if kind in _TEXT_TYPES or kind == NUMBER_TEXT:
         text = f"nullif({column}, '')"
         if field == "metadata":
@@ -108,7 +109,7 @@ def _typed(field: str, kind: str, column: str) -> tuple[str, str]:
         return f"{column}::double::varchar", "true"
     if _is_read(field, kind):
         return f"{column}::varchar", "true"
-    return "null", f"{column} is null"
+    return "null::varchar", f"{column} is null"
 
 
 def _is_read(field: str, kind: str) -> bool:

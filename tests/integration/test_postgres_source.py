@@ -1,17 +1,23 @@
 """A product's own database: late commits are not missed, and an idle pull adds nothing."""
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select, text
+from psycopg2 import extensions
+from sqlalchemy import Text, cast, func, select, text
 
 from assets.ingestion.bookkeeping import source_state
 from assets.ingestion.pulling import pull
 from connectors import postgres, postgres_stream
 from connectors.deliveries import SourceUnavailable
+from models.delivered import Rejection
+from models.exact_json import NumberText
 from models.settings import PostgresSource
 from models.tables import raw
+from models.usage import UsageReader, UsageRecord
 from tests.integration.product_database import (
     AS_OF,
     add,
@@ -256,3 +262,107 @@ def test_what_is_wrong_with_a_source_is_told_without_its_password(app, settings,
     assert "s3cret" not in str(failure.value)
     assert failure.value.remedy
     assert "s3cret" not in repr(postgres.PostgresTable("x", url or "", "at", table="t"))
+
+
+WIDE = """
+    create table app.wide (
+        id bigint, at timestamptz, local timestamp, tenant text, dim varchar, amount numeric,
+        fixed numeric(12, 2), ratio float8, flag boolean, small smallint, info jsonb, tags text[],
+        name text
+    )
+"""
+ODD = """
+    insert into app.wide
+    select
+        n,
+        (array['2026-03-01 10:00:00.123456+02', 'infinity', '0044-03-15 BC', null])[1 + n % 4]
+            ::timestamptz,
+        timestamp '2026-03-29 02:30' + n * interval '1 minute',
+        (array['acme', '', ' ', null, 'back\\slash', e'tab\\there', '"quoted"', 'ü'])[1 + n % 8],
+        'calls',
+        (array['1.10', '0.0000001', 'NaN', '12345678901234567890.123456789', '-0', null])[1 + n % 6]
+            ::numeric,
+        n / 100.0,
+        n / 7.0,
+        n % 3 = 0,
+        n,
+        (array['{"a": 1.10, "b": "x\\"y"}', '{}', '[1]', '{"a": {"b": 1}}', null])[1 + n % 5]
+            ::jsonb,
+        array['a', null],
+        (array['x', '', e'a\\\\b', e'line\\nend', null])[1 + n % 5]
+    from generate_series(1, 240) as n
+"""
+MAPPED = [
+    {"timestamp": "at", "tenant_id": "tenant", "dimension_id": "dim", "value": "amount"},
+    {"timestamp": "local", "tenant_id": "dim", "dimension_id": "small", "value": "ratio"},
+    {"timestamp": "local", "tenant_id": "fixed", "dimension_id": "flag", "value": "fixed"},
+    {"timestamp": "local", "tenant_id": "amount", "dimension_id": "dim", "value": "small"},
+    {"timestamp": "local", "tenant_id": "dim", "dimension_id": "ratio", "value": "info.a"},
+]
+METADATA = [
+    "info",
+    "name",
+    "tags",
+    {"amount": "amount", "fixed": "fixed", "ratio": "ratio", "flag": "flag", "small": "small"},
+    {"name": "name", "at": "at", "deep": "info.b"},
+    {"tags": "tags"},
+]
+
+
+@pytest.mark.parametrize("metadata", METADATA, ids=str)
+@pytest.mark.parametrize("fields", MAPPED, ids=lambda fields: "-".join(fields.values()))
+@pytest.mark.parametrize("timezone", ["UTC", "Europe/Berlin"])
+def test_rows_are_read_as_if_each_were_read_by_itself(app, fields, metadata, timezone):
+    """Held against psycopg2 and the reader of single rows; plain and odd ones are mixed."""
+    with app.begin() as connection:
+        connection.execute(text(WIDE))
+        connection.execute(text(ODD))
+    fields = {**fields, "metadata": metadata}
+    wide = source(app, table="app.wide", cursor="id", fields=fields, timezone=timezone)
+    pull(wide, app, AS_OF)
+    reader = UsageReader("app_db", {**fields, "id": "id"}, ZoneInfo(timezone), datetime.now(UTC))
+    expected = [
+        record[:-1]
+        for row in every_row(app)
+        if not isinstance(record := reader.read(row), Rejection)
+    ]
+    with app.begin() as connection:
+        records = raw.usage_records.c
+        columns = [
+            cast(records[name], Text) if name == "metadata" else records[name]
+            for name in UsageRecord._fields[:-1]
+        ]
+        landed = connection.execute(select(*columns).order_by(raw.usage_records.c.row_number)).all()
+        quarantined = connection.execute(select(func.count()).select_from(raw.quarantine)).scalar()
+    assert [comparable(row) for row in landed] == [comparable(record) for record in expected]
+    assert len(landed) + quarantined == 240
+
+
+def every_row(app):
+    """Yield the rows as psycopg2 gives them; numbers, times and JSON are the server's text."""
+    connection = app.engine.raw_connection()
+    try:
+        as_text = extensions.new_type((701, 1114, 1184, 3802), "TEXT", lambda value, _: value)
+        extensions.register_type(as_text, connection.driver_connection)
+        number = extensions.new_type(
+            (1700,), "NUMBER", lambda value, _: value and NumberText(value)
+        )
+        extensions.register_type(number, connection.driver_connection)
+        with connection.cursor() as cursor:
+            cursor.execute("set timezone to 'UTC'")
+            cursor.execute("select * from app.wide order by id")
+            for values in cursor.fetchall():
+                yield {
+                    column.name: value
+                    for column, value in zip(cursor.description, values, strict=True)
+                }
+    finally:
+        connection.invalidate()
+
+
+def comparable(record):
+    """Return a record with its key and its metadata as values."""
+    key, *middle, metadata, corrects = record
+    if metadata is not None:
+        metadata = json.loads(metadata, parse_float=Decimal, parse_int=Decimal)
+    return str(key).replace("-", ""), *middle, metadata, corrects
