@@ -26,7 +26,8 @@ from models.exact_json import storable
 FileFormat = Literal["jsonl", "csv", "parquet"]
 
 CHUNK_BYTES = 1024 * 1024
-PARQUET_BATCH_ROWS = 50_000
+PARQUET_BATCH_ROWS = 1_000
+PARQUET_TABLE_ROWS = 50_000
 
 SUFFIXES: dict[str, FileFormat] = {
     ".jsonl": "jsonl",
@@ -129,26 +130,66 @@ def _parquet_blocks(chunks: Iterator[bytes]) -> Iterator[Block]:
             file.write(chunk)
         file.seek(0)
         number = 1
-        for batch in _parquet_batches(file):
-            table = pa.Table.from_batches([batch])
+        for table in _parquet_tables(file):
             yield Block(native=Columns(numbered(table, number)))
-            number += batch.num_rows
+            number += table.num_rows
+
+
+def _parquet_tables(file: Any) -> Iterator[Any]:
+    """Yield the rows in tables of about the size of a block of lines.
+
+    How large rows are shows only when they are there: a file may say the same value a million times
+    in a few bytes. So they are read a few at a time, and put together.
+    """
+    batches: list[Any] = []
+    row_count, size = 0, 0
+    broken: BrokenParquet | None = None
+    try:
+        for batch in _parquet_batches(file):
+            batches.append(batch)
+            row_count, size = row_count + batch.num_rows, size + batch.nbytes
+            if size >= line_blocks.BLOCK_BYTES or row_count >= PARQUET_TABLE_ROWS:
+                yield pa.Table.from_batches(batches)
+                batches, row_count, size = [], 0, 0
+    except BrokenParquet as error:
+        broken = error
+    if batches:
+        yield pa.Table.from_batches(batches)
+    if broken is not None:
+        raise broken
 
 
 def _parquet_batches(file: Any) -> Iterator[Any]:
     # Only what pyarrow raises itself counts as damage: a full disk is not the file's fault.
     try:
         parquet = pq.ParquetFile(file, coerce_int96_timestamp_unit="us", buffer_size=CHUNK_BYTES)
-        yield from parquet.iter_batches(batch_size=_batch_rows(parquet.metadata))
+        rows = _batch_rows(parquet.metadata)
+        for groups in _group_runs(parquet.metadata, rows):
+            # Arrow keeps what it read of the groups that it is given, until it is through.
+            yield from parquet.iter_batches(batch_size=rows, row_groups=groups)
     except (pa.ArrowException, OSError) as error:
         raise BrokenParquet(f"the Parquet file is damaged or not whole ({error})") from error
 
 
 def _batch_rows(metadata: Any) -> int:
     """Return how many rows make up a block of about the size of one of lines."""
-    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-    size: int = sum(group.total_byte_size for group in groups)
+    groups = range(metadata.num_row_groups)
+    size: int = sum(metadata.row_group(index).total_byte_size for index in groups)
     if not metadata.num_rows or size <= line_blocks.BLOCK_BYTES:
         return PARQUET_BATCH_ROWS
     fitting = line_blocks.BLOCK_BYTES * int(metadata.num_rows) // size
     return max(1, min(PARQUET_BATCH_ROWS, fitting))
+
+
+def _group_runs(metadata: Any, rows: int) -> Iterator[list[int]]:
+    """Yield row groups one after the other, small ones as many as fill a batch."""
+    run: list[int] = []
+    count = 0
+    for index in range(metadata.num_row_groups):
+        run.append(index)
+        count += metadata.row_group(index).num_rows
+        if count >= rows:
+            yield run
+            run, count = [], 0
+    if run:
+        yield run
