@@ -75,11 +75,19 @@ def _readable(column: Any) -> Any:
     if pa.types.is_dictionary(kind):
         return _readable(column.cast(kind.value_type))
     if pa.types.is_timestamp(kind):
-        # Beyond microseconds is cut off, as it is in text.
-        return column.cast(pa.timestamp("us", tz=kind.tz), safe=False)
+        return _microseconds(column)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return _text(column)
     return column
+
+
+def _microseconds(column: Any) -> Any:
+    """Return times in microseconds; as they are where they would overflow, which Python notices."""
+    try:
+        # Beyond microseconds is cut off, as it is in text.
+        return column.cast(pa.timestamp("us", tz=column.type.tz), safe=column.type.unit != "ns")
+    except pa.ArrowInvalid:
+        return column
 
 
 def _text(column: Any) -> Any:

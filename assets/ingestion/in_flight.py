@@ -53,21 +53,25 @@ class InFlight:
         """Wait until one more piece may run, or until none runs."""
         most = 0 if alone else MOST_IN_FLIGHT - 1
         while len(self._running) > most:
-            done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
-            while done:
-                self._settle(done.pop())
+            done, _ = wait(self._running, return_when=FIRST_COMPLETED)
+            for future in done:
+                # One at a time: should it raise, the others are still there to be settled.
+                self._running.discard(future)
+                self._settle(future)
 
-    def run(self, work: Callable[[], Any], *, alone: bool) -> None:
-        """Start some work, or do it now if it must be alone."""
+    def run(self, work: Callable[[], Any], *, alone: bool) -> Future[Any] | None:
+        """Start some work and return it, or do it now if it must be alone."""
         if not alone:
-            self._running.add(self._pool.submit(work))
-            return
+            started = self._pool.submit(work)
+            self._running.add(started)
+            return started
         future: Future[Any] = Future()
         try:
             future.set_result(work())
         except Exception as error:  # noqa: BLE001 - it is raised where it is settled
             future.set_exception(error)
         self._settle(future)
+        return None
 
     def _failure(self, future: Future[Any]) -> Exception | None:
         try:

@@ -4,9 +4,10 @@ A crash leaves whole deliveries or nothing: the next pull lands what is missing 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -96,6 +97,7 @@ class _Landing:
         self._target = target
         self._report = report
         self._in_flight = InFlight(self._settle)
+        self._previous: Future[Any] | None = None
 
     def land(self, landed: LandedVersions, deliveries: Iterable[Delivery]) -> None:
         """Land what is new; what carries a cursor, or comes row by row, one after the other."""
@@ -118,13 +120,20 @@ class _Landing:
             if delivery_id is None:
                 return False
             transaction = stack.pop_all()
-        self._in_flight.run(
-            lambda: self._land_one(transaction, connection, delivery, delivery_id), alone=alone
+        previous = self._previous
+        self._previous = self._in_flight.run(
+            lambda: self._land_one(transaction, connection, delivery, delivery_id, previous),
+            alone=alone,
         )
         return True
 
     def _land_one(
-        self, transaction: ExitStack, connection: Connection, delivery: Delivery, delivery_id: int
+        self,
+        transaction: ExitStack,
+        connection: Connection,
+        delivery: Delivery,
+        delivery_id: int,
+        previous: Future[Any] | None,
     ) -> tuple[str, LandingReport]:
         with transaction:
             write = _Writing(
@@ -134,6 +143,10 @@ class _Landing:
             counts = write.all(delivery.object, delivery_id, made)
             if delivery.cursor is not None:
                 save_cursor(connection, self._pull.source, delivery.cursor)
+            if previous is not None:
+                # Of two deliveries of an id the first stands: a build between the two commits must
+                # not see the second one alone.
+                wait([previous])
         return delivery.object, counts
 
     def _chunks(self, threads: ExitStack, delivery: Delivery, delivery_id: int) -> Iterator[Chunk]:

@@ -67,7 +67,11 @@ class PlainRows:
         columns = [table[ROW_NUMBER], *map(table.column, places.values())]
         names = ["row_number", *(f"c{index}" for index in range(len(places)))]
         rows = pa.table(columns, names=names)
-        return self._run("rows", rows, records_query("rows", texts, self._reading))
+        try:
+            return self._run("rows", rows, records_query("rows", texts, self._reading))
+        except duckdb.Error:
+            # A type that DuckDB does not read, or a map with a key twice: the other lane knows them.
+            return None
 
     def _lines(self, table: Any) -> tuple[list[Any], list[int]]:
         found: list[Any] = []

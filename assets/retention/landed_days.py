@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 
 from sqlalchemy import Connection, Row, insert, text
 
-from connectors.partitions import drop_day, existing_days
+from connectors.partitions import drop_day, existing_days, partition_name
 from connectors.warehouse import Warehouse
 from models.tables import ops, raw
 
@@ -117,12 +117,16 @@ def _sources(warehouse: Warehouse) -> list[str]:
 
 
 def _drop(connection: Connection, before: date, now: datetime) -> DropReport:
+    days = [day for day in existing_days(connection, raw.usage_records) if day < before]
+    for day in days:
+        # Whoever still lands on the day, as a pull from before midnight does, is waited for: his
+        # deliveries are to be seen by what follows.
+        partition = partition_name(raw.usage_records, day)
+        connection.execute(text(f"lock table {partition} in access exclusive mode"))
     landed = {row.landed_on: row for row in connection.execute(text(DAYS))}
     dropped: list[DroppedDay] = []
     kept: list[KeptDay] = []
-    for day in existing_days(connection, raw.usage_records):
-        if day >= before:
-            continue
+    for day in days:
         row = landed.get(day)
         reason = _needed(row)
         if reason is not None:

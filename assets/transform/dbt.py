@@ -12,6 +12,7 @@ from dagster_dbt import (
     DbtProject,
     dbt_assets,
 )
+
 from assets.table_specs import DATA_TEAM, FINANCE_TEAM, manifest
 from assets.transform.builds import finish_build, forget_rollups, start_models
 from assets.transform.parameters import BUILD_LOCK, BUILD_WAIT_SECONDS
