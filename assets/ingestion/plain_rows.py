@@ -70,7 +70,7 @@ class PlainRows:
         try:
             return self._run("rows", rows, records_query("rows", texts, self._reading))
         except duckdb.Error:
-            # A type that DuckDB does not read, or a map with a key twice: the other lane knows them.
+            # A type that DuckDB does not read, or a map with a key twice: the other lane does.
             return None
 
     def _lines(self, table: Any) -> tuple[list[Any], list[int]]:
