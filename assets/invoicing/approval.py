@@ -83,8 +83,9 @@ def invoice_state(connection: Connection, reference: str) -> InvoiceState:
     """Return the state of the finalised invoice with an id or number."""
     invoices, events, outbox = billing.invoices, billing.invoice_events, billing.outbox
     invoice: Row | None = connection.execute(
-        select(invoices.c.invoice_id, invoices.c.invoice_number)
-        .where((invoices.c.invoice_id == reference) | (invoices.c.invoice_number == reference))
+        select(invoices.c.invoice_id, invoices.c.invoice_number).where(
+            (invoices.c.invoice_id == reference) | (invoices.c.invoice_number == reference)
+        )
     ).one_or_none()
     if invoice is None:
         raise InvoiceStateError(

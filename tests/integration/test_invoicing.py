@@ -236,7 +236,10 @@ def test_explaining_a_line_gives_the_slices_that_make_its_amount(story):
     ],
 )
 def test_what_is_booked_cannot_be_changed(story, statement):
-    with pytest.raises(DBAPIError, match="permission denied"), story.pipeline.warehouse.begin() as c:
+    with (
+        pytest.raises(DBAPIError, match="permission denied"),
+        story.pipeline.warehouse.begin() as c,
+    ):
         c.execute(text(statement))
 
 
