@@ -485,6 +485,16 @@ def test_both_lanes_read_the_same_of_an_odd_column(changes):
     compare(file.getvalue(), "parquet", None, ZoneInfo("UTC"), rows)
 
 
+@pytest.mark.parametrize("field", ["corrects", "metadata"])
+def test_both_lanes_look_into_the_json_of_a_column(field):
+    cells = [b"", b'"{""x"":""r""}"', b'"{""x"":{""a"":1}}"', b"{}", b"5"]
+    data = b"id,timestamp,tenant_id,dimension_id,value,data\n" + b"".join(
+        b"r%d,2026-03-01T00:00:00Z,acme,calls,1,%s\n" % (number, cell)
+        for number, cell in enumerate(cells)
+    )
+    compare(data, "csv", {field: "data.x"}, ZoneInfo("UTC"), csv_by_hand(data))
+
+
 ROWS = [
     {"id": f"r{number}", "timestamp": "2026-03-01T00:00:00.5Z", "tenant_id": "acme",
      "dimension_id": "calls", "value": f"{number}.250", "metadata": {"region": "eu", "seats": 3}}
