@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from assets.ingestion.bookkeeping import source_state
 from assets.ingestion.checking import check_source
+from assets.ingestion.in_flight import MOST_IN_FLIGHT
 from assets.ingestion.pulling import pull
 from connectors import aws_session, object_store
 from connectors.aws_session import aws_client, open_doors, session_name
@@ -146,13 +147,15 @@ def _breaking_stream(original, breaking):
 
 
 def test_an_object_that_changes_while_being_read_waits_for_the_next_pull(moto, s3, warehouse):
-    s3.put_object(Bucket="usage", Key="in/a.jsonl", Body=lines(1))
-    s3.put_object(Bucket="usage", Key="in/b.jsonl", Body=lines(2))
+    """The one that changes is beyond those in flight: it is opened when another has landed."""
+    names = [f"in/{number}.jsonl" for number in range(MOST_IN_FLIGHT + 1)]
+    for number, name in enumerate(names):
+        s3.put_object(Bucket="usage", Key=name, Body=lines(number))
 
     def overwrite(*_):
-        s3.put_object(Bucket="usage", Key="in/b.jsonl", Body=lines(3))
+        s3.put_object(Bucket="usage", Key=names[-1], Body=lines(99))
 
-    with pytest.raises(SourceUnavailable, match=r"in/b\.jsonl changed"):
+    with pytest.raises(SourceUnavailable, match=rf"{names[-1]} changed"):
         pull(source(moto), warehouse, AS_OF, progress=overwrite)
     assert pull(source(moto), warehouse, AS_OF).landed_count == 1
 
