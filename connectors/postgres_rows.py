@@ -37,9 +37,9 @@ ESCAPES = {
     b"\\v": b"\v",
 }
 
-# The marker of a text column that holds numbers, which JSON writes without quotes.
-NUMBER = {b"number": b"1"}
-_NUMERIC, _BOOLEAN = 1700, 16
+_NUMERIC, _BOOLEAN, _JSONB = 1700, 16, 3802
+# What is told of text columns: that they hold numbers, or JSON that Postgres itself has written.
+_MARKS = {_NUMERIC: {b"number": b"1"}, _JSONB: {b"jsonb": b"1"}}
 _INTEGERS = (20, 21, 23)
 # Times and floats come as the text that the server writes: exact, `infinity` and years of five
 # digits included. JSON stays text too: psycopg2 would make its numbers floats.
@@ -66,7 +66,7 @@ class RowFormat:
         self.casters = [None if oid in _NATIVE else caster_of(oid) for oid in oids[:-1]]
         self._types = [self._type(oid) for oid in oids]
         self._fields = [
-            pa.field(name, kind, metadata=NUMBER if oid == _NUMERIC else None)
+            pa.field(name, kind, metadata=_MARKS.get(oid))
             for name, kind, oid in zip(self.names, self._types, oids, strict=False)
         ]
         # By place, as a query may give two columns one name.

@@ -4,12 +4,14 @@ import re
 from collections.abc import Collection, Mapping
 
 from models.exact_json import quote
-from models.plain_usage import Reading, Text, is_flat_object, quoted
+from models.plain_usage import Reading, Text, has_no_endless_number, is_flat_object, quoted
 from models.usage import STANDARD_NAMES
 
 # A column of texts that are numbers, as a database writes them.
 NUMBER_TEXT = "number"
-_TEXT_TYPES = frozenset({"string", "large_string"})
+# A column of JSON as a database writes it that has taken it apart: valid, each key once.
+JSON_TEXT = "jsonb"
+_TEXT_TYPES = frozenset({"string", "large_string", JSON_TEXT})
 _FLOATS = frozenset({"halffloat", "float", "double"})
 _ODD_LETTER = r'["\\\x00-\x1f]'
 _NUMBER = r"(-?[1-9][0-9]{0,30}|0|-?(0|[1-9][0-9]{0,30})\.[0-9]{1,30})"
@@ -99,6 +101,8 @@ def _typed(field: str, kind: str, column: str) -> tuple[str, str]:
     """Return a column as text, and the condition under which Python reads the same."""
     if kind == NUMBER_TEXT and field == "metadata":
         return "null::varchar", f"{column} is null"
+    if kind == JSON_TEXT and field == "metadata":
+        return column, f"({column} is null or {_is_flat(column)})"
     if kind in _TEXT_TYPES or kind == NUMBER_TEXT:
         text = f"nullif({column}, '')"
         if field == "metadata":
@@ -110,6 +114,12 @@ def _typed(field: str, kind: str, column: str) -> tuple[str, str]:
     if _is_read(field, kind):
         return f"{column}::varchar", "true"
     return "null::varchar", f"{column} is null"
+
+
+def _is_flat(column: str) -> str:
+    """Return the condition that valid JSON is an object in which no other bracket opens."""
+    is_object = f"{column} like '{{%' and {column} not like '_%{{%'"
+    return f"({is_object} and not contains({column}, '[') and {has_no_endless_number(column)})"
 
 
 def _is_read(field: str, kind: str) -> bool:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from connectors.deliveries import LINE, ROW_NUMBER, NativeRows
 from models.json_shapes import Shape, shape_of
-from models.plain_columns import NUMBER_TEXT, column_texts, wanted_columns
+from models.plain_columns import JSON_TEXT, NUMBER_TEXT, column_texts, wanted_columns
 from models.plain_json import json_texts, opened_paths
 from models.plain_usage import Reading, records_query
 from models.usage import FieldPaths
@@ -121,5 +121,8 @@ class PlainRows:
 
 
 def _kind(field: Any) -> str:
-    """Return the type of a column, which may be marked as numbers that are written as text."""
-    return NUMBER_TEXT if b"number" in (field.metadata or {}) else str(field.type)
+    """Return the type of a column; text may be marked as what a database wrote as text."""
+    marks = field.metadata or {}
+    if b"number" in marks:
+        return NUMBER_TEXT
+    return JSON_TEXT if b"jsonb" in marks else str(field.type)
