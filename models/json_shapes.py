@@ -14,8 +14,8 @@ from models.exact_json import NumberText
 
 Path = tuple[str, ...]
 
-# Names that can stand between quotes in a path of DuckDB's.
-_is_plain_name = re.compile(r'[^"\\\x00-\x1f]+').fullmatch
+# Names that can stand between quotes in a path of DuckDB's, where a star alone means every name.
+_is_plain_name = re.compile(r'(?!\*$)[^"\\\x00-\x1f]+').fullmatch
 _blank = re.compile(r"[ \t\n\r]*")
 _decoder = json.JSONDecoder(parse_float=NumberText, parse_constant=NumberText)
 

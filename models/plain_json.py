@@ -13,7 +13,7 @@ _ODD_NUMBER = ":-?([0-9.]+[eE]|[0-9.]{40}|[nN][aA]|[iI])"
 _ODD_VALUE = r"[:,\[]-?([0-9.]{300}|[nN][aA]|[iI])"
 _SCALAR = "-?[0-9][-+0-9.eE]*|true|false|null"
 _PLAIN_SCALAR = "-?[0-9.]+|true|false|null"
-_WHOLE_NUMBER = "-?[0-9]+"
+_WHOLE_NUMBER = "0|-?[1-9][0-9]*"
 # Python reads what is nested less deep than this, wherever it is called from.
 _MAX_CLOSERS = 100
 
@@ -173,7 +173,7 @@ class _Lines:
         if token.first == "0" and field not in ("metadata", "timestamp"):
             # Of the value it is tested in any case.
             is_whole = f"regexp_full_match({sql}, '{_WHOLE_NUMBER}')"
-            return Text(sql, "true" if token.path == self._literal else is_whole)
+            return Text(sql, "true" if field == "value" else is_whole)
         return None
 
     def _unquoted(self, sql: str) -> str:
