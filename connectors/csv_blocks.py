@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from connectors import line_blocks
+from connectors.arrow_arrays import from_flags, whole_numbers
 from connectors.deliveries import ROW_NUMBER, Block, DeliveredRow, Unreadable
 from connectors.json_rows import too_long, unreadable
 from connectors.line_blocks import CutLine, Lines
@@ -47,7 +48,7 @@ def _is_plain(lines: Lines | CutLine) -> Any:
     plain[line_blocks.lines_with(lines, line_blocks.BYTE_ORDER_MARK)] = False
     if b'"' in lines.data or b"\r" in lines.data:
         binary = lines.strings.cast(pa.binary())
-        plain &= pc.match_substring_regex(binary, QUOTED_ROW).to_numpy(zero_copy_only=False)
+        plain &= from_flags(pc.match_substring_regex(binary, QUOTED_ROW))
     return plain
 
 
@@ -189,7 +190,7 @@ def _native(
     )
     rows = [_ragged_row(part, int(index), header) for index in places[ragged]]
     numbers = part.first_number + np.delete(places, ragged)
-    return Columns(table.append_column(ROW_NUMBER, pa.array(numbers, pa.int64()))), rows
+    return Columns(table.append_column(ROW_NUMBER, whole_numbers(numbers))), rows
 
 
 def _ragged_row(part: Lines, index: int, header: list[str]) -> DeliveredRow:

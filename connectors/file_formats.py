@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors import line_blocks
+from connectors.arrow_arrays import whole_numbers
 from connectors.compression import BrokenCompression, decompressed
 from connectors.csv_blocks import csv_blocks
 from connectors.deliveries import Block, DeliveredRow, Unreadable
@@ -115,12 +116,8 @@ def _json_block(lines: Lines) -> Block:
         )
     is_native[[*blank, *odd]] = False
     places = np.flatnonzero(is_native)
-    strings = lines.strings if is_native.all() else lines.strings.take(pa.array(places))
-    return Block(rows, JsonLines(_numbers(lines.first_number, places), strings))
-
-
-def _numbers(first: int, places: Any) -> Any:
-    return pa.array(places + first, pa.int64())
+    strings = lines.strings if is_native.all() else lines.strings.take(whole_numbers(places))
+    return Block(rows, JsonLines(whole_numbers(places + lines.first_number), strings))
 
 
 def _parquet_blocks(chunks: Iterator[bytes]) -> Iterator[Block]:

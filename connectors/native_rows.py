@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from connectors.arrow_arrays import whole_numbers
 from connectors.deliveries import LINE, ROW_NUMBER, DeliveredRow, Unreadable
 from connectors.json_rows import json_row
 from models.delivered import Reason
@@ -61,13 +62,13 @@ class Columns:
 def _some_at_a_time(table: Any, indices: Sequence[int]) -> Iterator[Any]:
     """Yield the rows at these places, so many at a time as may become Python objects at once."""
     for start in range(0, len(indices), PYTHON_ROWS):
-        yield table.take(pa.array(indices[start : start + PYTHON_ROWS], pa.int64()))
+        yield table.take(whole_numbers(indices[start : start + PYTHON_ROWS]))
 
 
 def numbered(table: Any, first_number: int) -> Any:
     """Return a table with its rows numbered one after the other."""
     numbers = np.arange(first_number, first_number + table.num_rows, dtype=np.int64)
-    return table.append_column(ROW_NUMBER, pa.array(numbers))
+    return table.append_column(ROW_NUMBER, whole_numbers(numbers))
 
 
 def _readable(column: Any) -> Any:

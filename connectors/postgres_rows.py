@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from psycopg2 import extensions
 
+from connectors.arrow_arrays import whole_numbers
 from connectors.deliveries import ROW_NUMBER, DeliveredRow, Unreadable
 from connectors.line_blocks import BYTE_ORDER_MARK
 from models.delivered import Reason
@@ -143,7 +144,7 @@ class PostgresRows:
 
     def rows_at(self, indices: Sequence[int]) -> Iterator[DeliveredRow]:
         """Yield the rows at these places; a value that Python cannot hold breaks its own row."""
-        chosen = self._table.take(pa.array(indices, pa.int64()))
+        chosen = self._table.take(whole_numbers(indices))
         try:
             yield from list(self._rows_of(chosen))
         except (ValueError, OverflowError, psycopg2.Error):

@@ -4,8 +4,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
+from connectors.arrow_arrays import whole_numbers
 from connectors.deliveries import ROW_NUMBER, Block, DeliveredRow
 from connectors.native_rows import numbered
 from connectors.postgres_rows import PostgresRows, RowFormat
@@ -49,8 +49,8 @@ class _Piece(NamedTuple):
         numbers = np.empty(len(places), np.int64)
         numbers[np.argsort(places)] = np.arange(first_number, first_number + len(places))
         kept_count = len(self.news.kept)
-        kept = self.table.take(pa.array(places[:kept_count]))
-        kept = kept.append_column(ROW_NUMBER, pa.array(numbers[:kept_count]))
+        kept = self.table.take(whole_numbers(places[:kept_count]))
+        kept = kept.append_column(ROW_NUMBER, whole_numbers(numbers[:kept_count]))
         rewritten = [
             (number, row)
             for number, (_, row) in zip(

@@ -9,6 +9,7 @@ import pyarrow as pa
 from sqlalchemy import Table
 
 from assets.ingestion.bookkeeping import LandingReport
+from connectors.arrow_arrays import repeated
 from connectors.copying import binary_rows
 from connectors.deliveries import Block, NativeRows, Unreadable
 from models.cost import CostLine
@@ -125,8 +126,8 @@ class _Reading:
         count = records.num_rows
         columns = {name: records[name] for name in ("row_number", *self._target.fields)}
         for name, value in self._target.constants.items():
-            columns[name] = pa.repeat(pa.scalar(value), count)
-        columns["delivery_id"] = pa.repeat(pa.scalar(self._delivery_id, pa.int32()), count)
+            columns[name] = repeated(value, count)
+        columns["delivery_id"] = repeated(self._delivery_id, count)
         ordered = pa.table({name: columns[name] for name in self._target.columns})
         self.chunk.plain.append(binary_rows(ordered))
         self.chunk.plain_count += count

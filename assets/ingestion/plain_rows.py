@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.arrow_arrays import flags, from_flags, whole_numbers
 from connectors.deliveries import LINE, ROW_NUMBER, NativeRows
 from models.json_shapes import Shape, shape_of
 from models.plain_columns import JSON_TEXT, NUMBER_TEXT, column_texts, wanted_columns
@@ -85,7 +86,7 @@ class PlainRows:
                 places = places[1:]
                 continue
             tried.append(shape)
-            rest = table if len(places) == table.num_rows else table.take(pa.array(places))
+            rest = table if len(places) == table.num_rows else table.take(whole_numbers(places))
             records, is_plain = self._run_shape(shape, rest)
             found.append(records)
             places = places[~is_plain]
@@ -116,9 +117,9 @@ class PlainRows:
             found = self._database.sql(query).to_arrow_table()
         finally:
             self._database.unregister(name)
-        is_plain = found["is_plain"].to_numpy()
+        is_plain = from_flags(found["is_plain"])
         records = found.drop_columns(["is_plain"])
-        return records if is_plain.all() else records.filter(pa.array(is_plain)), is_plain
+        return records if is_plain.all() else records.filter(flags(is_plain)), is_plain
 
 
 def _kind(field: Any) -> str:
