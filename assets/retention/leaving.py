@@ -5,8 +5,10 @@ from datetime import date
 from sqlalchemy import Connection, text
 
 from assets.retention.ledger import JOURNAL, ArchiveRefused
+from connectors.database import relation_exists
 
 SHOWN = 10
+BOUNDARIES = "rating.int_usage_boundaries"
 
 LAST_BUILD = """
     select build_number, finished_at, started_at
@@ -75,47 +77,22 @@ DIFFERENT = """
         is distinct from (cells.quantity, cells.record_count)
     limit 1
 """
-# Where a span of an invoice begins or ends inside an hour, rating reads the hour's entries, and
-# inside a day the day's, to count distinct values: these have to stay.
+# Where a boundary lies inside an hour, rating reads the hour's entries, and inside a day the day's,
+# to count distinct values: these have to stay.
 CUT_HOURS = """
     create temp table cut_hours on commit drop as
-    with boundaries as (
-        select tenant_id, dimension_id, span_start_at as boundary_at
-        from rating.int_metered_spans
-        union
-        select tenant_id, dimension_id, span_end_at from rating.int_metered_spans
-        union
-        select used.tenant_id, used.dimension_id, edges.boundary_at
-        from (select distinct tenant_id, dimension_id from marts.fct_usage_monthly) as used
-        inner join (select distinct tenant_id, customer_id from catalog.tenants) as tenants
-            on used.tenant_id = tenants.tenant_id
-        inner join (
-            select customer_id, period_start_at as boundary_at from rating.int_contract_periods
-            union
-            select customer_id, period_end_at from rating.int_contract_periods
-        ) as edges
-            on tenants.customer_id = edges.customer_id
-    )
-
     select distinct
         tenant_id, dimension_id,
         date_bin('1 hour', boundary_at, '2000-01-01 00:00:00+00') as starts_at
-    from boundaries
+    from rating.int_usage_boundaries
     where boundary_at <> date_bin('1 hour', boundary_at, '2000-01-01 00:00:00+00')
 """
 CUT_DAYS = """
     create temp table cut_days on commit drop as
-    with boundaries as (
-        select tenant_id, dimension_id, span_start_at as boundary_at
-        from rating.int_metered_spans
-        union
-        select tenant_id, dimension_id, span_end_at from rating.int_metered_spans
-    )
-
     select distinct
         tenant_id, dimension_id,
         date_bin('1 day', boundary_at, '2000-01-01 00:00:00+00') as starts_at
-    from boundaries
+    from rating.int_usage_boundaries
     where
         boundary_at <> date_bin('1 day', boundary_at, '2000-01-01 00:00:00+00')
         and dimension_id in (
@@ -196,7 +173,7 @@ STAY = """
 
 def refuse_unsettled(connection: Connection) -> None:
     """Raise where the journal and what is made of it have not come to rest."""
-    if connection.execute(text("select to_regclass(:name)"), {"name": JOURNAL}).scalar() is None:
+    if not relation_exists(connection, JOURNAL):
         raise ArchiveRefused("there is no journal yet: run `meterhouse run` first")
     build = connection.execute(text(LAST_BUILD)).one_or_none()
     if build is None or build.finished_at is None:
@@ -229,7 +206,7 @@ def months_to_archive(connection: Connection, before: date) -> list[date]:
 
 
 def _refuse_open_invoices(connection: Connection, months: list[date]) -> None:
-    if not _is_rated(connection):
+    if not relation_exists(connection, BOUNDARIES):
         return
     found: list[str] = list(connection.execute(text(OPEN_INVOICES), {"months": months}).scalars())
     if not found:
@@ -247,7 +224,7 @@ def take_leave(connection: Connection, archive_id: int, months: list[date]) -> l
 
     Returns the months of which anything leaves: only these count as archived.
     """
-    is_rated = _is_rated(connection)
+    is_rated = relation_exists(connection, BOUNDARIES)
     for name, statement in CUTS.items():
         connection.execute(text(statement if is_rated else NOTHING_CUT.format(name=name)))
         connection.execute(text(f"analyze {name}"))
@@ -273,11 +250,6 @@ def take_leave(connection: Connection, archive_id: int, months: list[date]) -> l
         raise ArchiveRefused("of these months everything has to stay in the journal")
     connection.execute(text(STAY), asked | {"months": leaving})
     return leaving
-
-
-def _is_rated(connection: Connection) -> bool:
-    query = text("select to_regclass('rating.int_metered_spans') is not null")
-    return bool(connection.execute(query).scalar())
 
 
 def _following(month: date) -> date:

@@ -2,7 +2,7 @@
     A table of cells, each of which sums up the journal entries of one tenant, dimension and time. A
     run recomputes the cells that entries of later builds have touched, from all entries of these
     cells, and leaves the others as they are: late entries, corrections and a run that died change
-    nothing about a cell being what a full rebuild would make it. See `touched_cells`.
+    nothing about a cell being what a full rebuild would make it.
 
     Which builds a rollup holds stands in `ops.rollups`, written in the transaction that writes the
     cells. Without that row, or where the model means something else by now, everything is rebuilt.
@@ -11,8 +11,9 @@
     carries them over from the table there is.
 
     config: cell = the columns that make a cell, and the table's unique key; rebuilt_by = day or month,
-    see `in_rebuilt_period`; rollup_of = the rollup whose cells it is made of, if any; definition_query = a query whose answer changes when the meaning of the
-    cells does; usage_month = the UTC month of a cell, for rollups that are made of the journal itself.
+    see `in_rebuilt_period`; rollup_of = the rollup whose cells it is made of, if any; definition_query =
+    a query whose answer changes when the meaning of the cells does; usage_month = the UTC month of a
+    cell, for rollups that are made of the journal itself.
 -#}
 {% materialization rollup, adapter='postgres' %}
 

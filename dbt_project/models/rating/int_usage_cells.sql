@@ -1,41 +1,18 @@
 with
 
-spans as (
+boundaries as (
 
     select
         tenant_id,
         dimension_id,
-        span_start_at,
-        span_end_at
-    from {{ ref('int_metered_spans') }}
-
-),
-
-periods as (
-
-    select
-        customer_id,
-        period_start_at,
-        period_end_at
-    from {{ ref('int_contract_periods') }}
-
-),
-
-tenant_versions as (
-
-    select
-        catalog_version,
-        tenant_id,
-        customer_id
-    from {{ source('catalog', 'tenants') }}
+        boundary_at
+    from {{ ref('int_usage_boundaries') }}
 
 ),
 
 parameters as (
 
-    select
-        catalog_version,
-        journal_watermark
+    select journal_watermark
     from {{ source('ops', 'parameters') }}
 
 ),
@@ -87,73 +64,6 @@ hourly as (
         quantity_last,
         last_recorded_at
     from {{ ref('fct_usage_hourly') }}
-
-),
-
-tenants as (
-
-    select
-        tenant_versions.tenant_id,
-        tenant_versions.customer_id
-    from tenant_versions
-    inner join parameters
-        on tenant_versions.catalog_version = parameters.catalog_version
-
-),
-
-used as (
-
-    select distinct
-        tenant_id,
-        dimension_id
-    from monthly
-
-),
-
-edges_of_periods as (
-
-    select
-        customer_id,
-        period_start_at as boundary_at
-    from periods
-
-    union distinct
-
-    select
-        customer_id,
-        period_end_at as boundary_at
-    from periods
-
-),
-
--- Where usage may go from one charge to another, and where the reason changes why nobody is billed.
-boundaries as (
-
-    select
-        tenant_id,
-        dimension_id,
-        span_start_at as boundary_at
-    from spans
-
-    union distinct
-
-    select
-        tenant_id,
-        dimension_id,
-        span_end_at as boundary_at
-    from spans
-
-    union distinct
-
-    select
-        used.tenant_id,
-        used.dimension_id,
-        edges_of_periods.boundary_at
-    from used
-    inner join tenants
-        on used.tenant_id = tenants.tenant_id
-    inner join edges_of_periods
-        on tenants.customer_id = edges_of_periods.customer_id
 
 ),
 

@@ -1,19 +1,18 @@
 -- Where a period begins or ends within a day, distinct values are counted from the day's entries:
 -- they stayed when its month was archived. Where a period has been moved since, all are needed.
--- depends_on: {{ ref('int_metered_spans') }}
+-- depends_on: {{ ref('int_usage_boundaries') }}
 -- depends_on: {{ ref('fct_usage_daily') }}
 -- depends_on: {{ ref('jnl_usage_entries') }}
 {% if has_archive() %}
 with
 
-spans as (
+boundaries as (
 
     select
         tenant_id,
         dimension_id,
-        span_start_at,
-        span_end_at
-    from {{ ref('int_metered_spans') }}
+        boundary_at
+    from {{ ref('int_usage_boundaries') }}
 
 ),
 
@@ -25,36 +24,18 @@ counted_dimensions as (
 
 ),
 
-edges as (
-
-    select
-        tenant_id,
-        dimension_id,
-        span_start_at as edge_at
-    from spans
-
-    union distinct
-
-    select
-        tenant_id,
-        dimension_id,
-        span_end_at as edge_at
-    from spans
-
-),
-
 cut_days as (
 
     select distinct
-        edges.tenant_id,
-        edges.dimension_id,
-        {{ utc_day('edges.edge_at') }} as started_at
-    from edges
+        boundaries.tenant_id,
+        boundaries.dimension_id,
+        {{ utc_day('boundaries.boundary_at') }} as started_at
+    from boundaries
     inner join counted_dimensions
-        on edges.dimension_id = counted_dimensions.dimension_id
+        on boundaries.dimension_id = counted_dimensions.dimension_id
     where
-        edges.edge_at <> {{ utc_day('edges.edge_at') }}
-        and not {{ is_in_journal('edges.edge_at') }}
+        boundaries.boundary_at <> {{ utc_day('boundaries.boundary_at') }}
+        and not {{ is_in_journal('boundaries.boundary_at') }}
 
 ),
 
