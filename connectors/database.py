@@ -156,6 +156,12 @@ def _holder(connection: Connection, key: int) -> str:
     return f" ({holder.application_name}{where}, since {since})"
 
 
+def relation_exists(connection: Connection, name: str) -> bool:
+    """Return whether there is a table or view of this name, which may have a schema before it."""
+    query = text("select to_regclass(:name) is not null")
+    return bool(connection.execute(query, {"name": name}).scalar_one())
+
+
 def place(url: URL) -> str:
     """Return where a database is, without who uses it."""
     return f"{url.host or 'the local socket'}:{url.port or 5432}/{url.database}"

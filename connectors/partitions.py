@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 from sqlalchemy import Connection, Table, text
 
+from connectors.database import relation_exists
 from connectors.schema import guard
 from connectors.warehouse import Warehouse
 
@@ -24,20 +25,14 @@ def ensure_days(warehouse: Warehouse, table: Table, day: date) -> None:
     """
     days = [day + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)]
     with warehouse.begin() as connection:
-        if all(_exists(connection, partition_name(table, needed)) for needed in days):
+        if all(relation_exists(connection, partition_name(table, needed)) for needed in days):
             return
         connection.execute(
             text("select pg_advisory_xact_lock(hashtext(:table))"), {"table": table.fullname}
         )
         for needed in days:
-            if not _exists(connection, partition_name(table, needed)):
+            if not relation_exists(connection, partition_name(table, needed)):
                 _create(connection, table, needed)
-
-
-def _exists(connection: Connection, name: str) -> bool:
-    return (
-        connection.execute(text("select to_regclass(:name)"), {"name": name}).scalar() is not None
-    )
 
 
 def _create(connection: Connection, table: Table, day: date) -> None:

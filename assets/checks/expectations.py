@@ -1,8 +1,7 @@
 """The suites of Great Expectations for what has landed.
 
-Importing this module takes seconds: only a verification imports it, when something
-has landed. Every
-context is ephemeral, and what is said of a failure is names and counts, never values.
+Importing this module takes seconds: only a verification imports it, when something has landed.
+Every context is ephemeral, and what is said of a failure is names and counts, never values.
 """
 
 import logging

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from assets.ingestion.chunks import Target
 from assets.ingestion.overlap import Landed, landed_deliveries
 from assets.ingestion.staging import SAME_CONTENT, stage, unknown_rejects
+from connectors.database import relation_exists
 from connectors.deliveries import DeliveredRow, Unreadable
 from connectors.postgres_cursor import Recent
 from connectors.postgres_rows import PostgresRows
@@ -35,7 +36,6 @@ UNJOURNALED = """
         and journaled_deliveries.delivery_id is null
 """
 HAS_LANDED = "select exists (select 1 from raw.deliveries where source = :source)"
-HAS_JOURNAL = "select to_regclass('journal.jnl_usage_entries') is not null"
 CONTENT = "record_id, occurred_at, tenant_id, dimension_id, value, metadata"
 LANDED_RECORDS = f"""
     create temporary table landed_records on commit drop as
@@ -141,7 +141,9 @@ class ChangeScreen:
         arguments = {"source": self._source, **landed._asdict()}
         connection.execute(text(LANDED_RECORDS), arguments)
         connection.execute(text("analyze landed_records"))
-        journaled = JOURNALED_RECORDS if _is_any(connection, HAS_JOURNAL, self._source) else ""
+        journaled = (
+            JOURNALED_RECORDS if relation_exists(connection, "journal.jnl_usage_entries") else ""
+        )
         same = SAME_CONTENT.format(left="known", right="staged_records")
         statement = CHANGED.format(content=CONTENT, journaled=journaled, same=same)
         return list(connection.execute(text(statement)).all())

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from assets.ingestion.replay import RESOLUTION_COLUMNS, Choice
+from connectors.database import relation_exists
 from connectors.warehouse import Warehouse
 from models.tables import raw
 
@@ -146,8 +147,7 @@ def waive_refused(warehouse: Warehouse, choice: Choice) -> int:
 
 
 def _has_journal(connection: Connection) -> bool:
-    query = text("select to_regclass('journal.jnl_conflicting_records') is not null")
-    return bool(connection.execute(query).scalar())
+    return relation_exists(connection, "journal.jnl_conflicting_records")
 
 
 def asked(choice: Choice) -> dict[str, Any]:

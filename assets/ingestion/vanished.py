@@ -9,12 +9,12 @@ from sqlalchemy import Connection, text
 
 from assets.ingestion.plans import postgres_table
 from connectors import postgres
+from connectors.database import relation_exists
 from connectors.deliveries import SourceUnavailable
 from connectors.warehouse import Warehouse
 from models.settings import PostgresSource
 
 COPY_KEYS = "copy pg_temp.source_keys (record_id) from stdin (encoding 'UTF8')"
-HAS_JOURNAL = "select to_regclass('journal.jnl_usage_entries') is not null"
 # What a record has been corrected to counts: one that is cancelled is taken back already.
 VANISHED = """
     with recursive
@@ -83,7 +83,7 @@ def vanished_rows(
             source.name, "without a key its rows cannot be told apart", "Set key"
         )
     with warehouse.begin() as connection:
-        if not connection.execute(text(HAS_JOURNAL)).scalar():
+        if not relation_exists(connection, "journal.jnl_usage_entries"):
             return []
         _copy_keys(connection, table)
         asked = {"source": source.name, "corrects": table.corrects, "since": since}

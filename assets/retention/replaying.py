@@ -15,6 +15,7 @@ from assets.ingestion.bookkeeping import (
 )
 from assets.ingestion.refused import KEYS, asked
 from assets.ingestion.replay import ALL, Choice, ReplayReport
+from connectors.database import relation_exists
 from connectors.partitions import ensure_days
 from connectors.warehouse import Warehouse
 from models.settings import AnySource
@@ -105,10 +106,9 @@ def replay_refused(
 
 def _rows(warehouse: Warehouse, query: str, chosen: dict[str, object]) -> list[Row]:
     with warehouse.begin() as connection:
-        journal = connection.execute(
-            text("select to_regclass('journal.jnl_conflicting_records')")
-        ).scalar()
-        return [] if journal is None else list(connection.execute(text(query), chosen))
+        if not relation_exists(connection, "journal.jnl_conflicting_records"):
+            return []
+        return list(connection.execute(text(query), chosen))
 
 
 class _NothingToReplayError(Exception):

@@ -335,9 +335,9 @@ def recompute(context: typer.Context, reference: Reference) -> None:
 
 def require_marts(session: Session) -> None:
     """Refuse to go on before the first build."""
-    from orchestration.cli.summaries import relation_exists
+    from orchestration.cli.summaries import is_built
 
-    if not relation_exists(session.warehouse, "marts.fct_invoices"):
+    if not is_built(session.warehouse, "marts.fct_invoices"):
         raise ActionNeeded("nothing has been rated yet: run `meterhouse run` first")
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.warehouse import Warehouse
 from orchestration.cli.printing import money
-from orchestration.cli.summaries import relation_exists, rows
+from orchestration.cli.summaries import is_built, rows
 
 if TYPE_CHECKING:
     from orchestration.cli.session import Session
@@ -145,7 +145,7 @@ def added_to(warehouse: Warehouse) -> dict[str, int]:
     return {
         name: int(rows(warehouse, f"select count(*) as found from {name}")[0]["found"])  # noqa: S608
         for name in ADDED_TO
-        if relation_exists(warehouse, name)
+        if is_built(warehouse, name)
     }
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 
 from assets.keys import source_key
+from connectors.database import relation_exists
 from connectors.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -41,10 +42,10 @@ def rows(warehouse: Warehouse, statement: str, **parameters: object) -> list[dic
         return [dict(row) for row in connection.execute(text(statement), parameters).mappings()]
 
 
-def relation_exists(warehouse: Warehouse, name: str) -> bool:
+def is_built(warehouse: Warehouse, name: str) -> bool:
     """Return whether a table has been built yet."""
-    found = rows(warehouse, "select to_regclass(:name) is not null as found", name=name)
-    return bool(found[0]["found"])
+    with warehouse.begin() as connection:
+        return relation_exists(connection, name)
 
 
 def source_rows(
@@ -79,6 +80,6 @@ def source_rows(
 
 def drafts_by_currency(warehouse: Warehouse) -> list[dict[str, Any]]:
     """Return number and total of the open drafts, by currency."""
-    if not relation_exists(warehouse, "rating.int_invoices"):
+    if not is_built(warehouse, "rating.int_invoices"):
         return []
     return rows(warehouse, DRAFTS)
