@@ -23,7 +23,9 @@ def whole_numbers(values: npt.ArrayLike) -> Any:
 def repeated(value: int | date, count: int) -> Any:
     """Return an Arrow array with one value in every place, of int32 or date32."""
     number, kind = (
-        (value.toordinal() - _EPOCH, pa.date32()) if isinstance(value, date) else (value, pa.int32())
+        (value.toordinal() - _EPOCH, pa.date32())
+        if isinstance(value, date)
+        else (value, pa.int32())
     )
     numbers = np.full(count, number, np.int32)
     return pa.Array.from_buffers(kind, count, [None, pa.py_buffer(numbers)])
