@@ -10,9 +10,8 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from connectors.arrow_arrays import flags, from_flags, whole_numbers
+from connectors.arrow_arrays import flags, from_flags, may_hold, whole_numbers
 from connectors.deliveries import LINE, ROW_NUMBER, NativeRows
 from models.json_shapes import Shape, shape_of
 from models.plain_columns import JSON_TEXT, NUMBER_TEXT, column_texts, wanted_columns
@@ -96,7 +95,7 @@ class PlainRows:
         return shape_of(line, lambda names: opened_paths(self._reading, names))
 
     def _run_shape(self, shape: Shape, lines: Any) -> tuple[Any, Any]:
-        have_escapes = pc.any(pc.match_substring(lines[LINE], "\\")).as_py()
+        have_escapes = may_hold(lines[LINE], ord("\\"))
         for are_valid in (True, False):
             how = {"are_valid": are_valid, "have_escapes": have_escapes}
             found = json_texts(shape, self._reading, **how)

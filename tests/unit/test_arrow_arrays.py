@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.arrow_arrays import flags, from_flags, repeated, whole_numbers
+from connectors.arrow_arrays import flags, from_flags, may_hold, repeated, whole_numbers
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1)))
@@ -26,6 +26,16 @@ def test_flags_go_to_arrow_and_back(chunks, start):
     column = pa.chunked_array(parts, pa.bool_()).slice(start)
     assert column.to_pylist() == [flag for chunk in chunks for flag in chunk][start:]
     assert from_flags(column).tolist() == column.to_pylist()
+
+
+@given(st.lists(st.lists(st.sampled_from(["", "ab", "\\\\", "é"]), min_size=1)), st.integers(0, 2))
+def test_a_byte_is_found_wherever_it_is(chunks, start):
+    column = pa.chunked_array([pa.array(chunk, pa.string()) for chunk in chunks], pa.string())
+    is_there = any("\\" in text for chunk in chunks for text in chunk)
+    assert may_hold(column, ord("\\")) == is_there
+    assert may_hold(column.slice(start), ord("\\")) >= any(
+        "\\" in text for text in column.slice(start).to_pylist()
+    )
 
 
 def test_a_file_is_read_natively_without_pandas():
