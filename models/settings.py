@@ -141,6 +141,13 @@ class PostgresSource(UsageSource):
         return self
 
     @model_validator(mode="after")
+    def _its_rows_are_known_again(self) -> Self:
+        # The overlap brings rows again, and rows without an id are told apart by their order alone.
+        if self.key is None and "id" not in self.fields:
+            raise refusal("needs key, or fields.id: the column by which a row is known again")
+        return self
+
+    @model_validator(mode="after")
     def _corrections_are_ours_or_theirs(self) -> Self:
         if self.on_change == "refuse":
             return self

@@ -69,9 +69,7 @@ def postmaster_pid(server):
 def test_the_first_caller_starts_it_and_the_next_finds_it(server):
     address = server.ensure_running()
     pid = postmaster_pid(server)
-    started = time.perf_counter()
     assert EmbeddedPostgres(server.directory.parent).ensure_running() == address
-    assert time.perf_counter() - started < 0.5
     assert postmaster_pid(server) == pid
     assert query(address, "select current_user || '@' || current_database()") == (
         "meterhouse_owner@meterhouse"

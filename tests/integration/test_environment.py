@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -100,9 +99,7 @@ def test_an_embedded_workspace_is_ready_for_commands_dagster_and_dbt(workspace, 
     server = EmbeddedPostgres(used.state_directory)
     try:
         activate(used)
-        started = time.perf_counter()
         activate(used)
-        assert time.perf_counter() - started < 1
         assert os.environ["METERHOUSE_WORKSPACE"] == str(used.directory)
         # Nobody else may look into it; as root the server, another user, passes through.
         assert used.state_directory.stat().st_mode & 0o066 == 0

@@ -210,20 +210,6 @@ def test_a_query_is_read_like_a_table(app):
     assert records(app) == ["b"]
 
 
-def test_rows_without_a_key_are_known_by_their_content(app):
-    add(app, ("a", "2026-03-02", "1"), ("b", "2026-03-02", "1"))
-    fields = {
-        "id": "no_such_column",
-        "timestamp": "at",
-        "tenant_id": "tenant",
-        "dimension_id": "dim",
-        "value": "amount",
-    }
-    keyless = source(app, key=None, fields=fields)
-    assert pull(keyless, app, AS_OF).delivered_count == 2
-    assert pull(keyless, app, AS_OF).delivered_count == 0
-
-
 def test_the_source_is_never_written_to(app):
     add(app, ("a", "2026-03-02", "1"))
     query = "with gone as (delete from app.usage_events returning *) select * from gone"

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Numeric,
     Table,
     Text,
+    event,
     insert,
     select,
     text,
@@ -300,7 +301,7 @@ def test_a_lock_that_is_held_is_refused_with_who_holds_it(warehouse):
         started = time.perf_counter()
         with pytest.raises(WarehouseBusy) as failure, other.locked("pull gateway", 0.3):
             pass
-        assert 0.2 < time.perf_counter() - started < 5
+        assert time.perf_counter() - started > 0.2
         assert "pull gateway" in str(failure.value)
         assert "meterhouse process" in str(failure.value)
         with pytest.raises(WarehouseBusy), other.locked("pull gateway", wait_seconds=0):
@@ -371,9 +372,10 @@ def test_it_is_prepared_once_and_then_costs_one_query(empty_database):
     for metadata in OWN_SCHEMAS.values():
         assert {table.fullname for table in metadata.sorted_tables} <= found
     assert {"billing.closed_periods", "billing.closed_lines", "billing.voided_invoices"} <= found
-    started = time.perf_counter()
+    statements = []
+    event.listen(engine, "before_cursor_execute", lambda *asked: statements.append(asked[2]))
     prepare_warehouse(engine)
-    assert time.perf_counter() - started < 0.3
+    assert len(statements) == 1
     engine.dispose()
 
 

@@ -25,7 +25,7 @@ warehouse: {url: embedded}
 sources:
   - {name: a, type: s3, bucket: b, role_arn: "arn:aws:iam::123456789012:role/r", external_id: xy,
      fields: {tenant_id: a.b, value: {const: 1}, metadata: {a: b}}}
-  - {name: p, type: postgres, url: "postgresql://h/d", table: t, cursor: c, overlap: 15m}
+  - {name: p, type: postgres, url: "postgresql://h/d", table: t, cursor: c, key: k, overlap: 15m}
   - {name: m, type: mixpanel, project_id: 1, username: u, secret: s, events: {E: {dimension_id: d}}}
   - {name: c, type: aws_cost_explorer, lookback_days: 3}
   - {name: f, type: focus, path: p, manifest: true}

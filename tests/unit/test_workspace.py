@@ -198,6 +198,7 @@ def test_two_sources_may_not_share_a_name(tmp_path: Path) -> None:
             "{type: postgres, url: 'postgresql://h/d', cursor: c, table: a, query: b}",
             "expected either table or query",
         ),
+        ("{type: postgres, url: 'postgresql://h/d', cursor: c, table: a}", "needs key"),
         ("{type: s3, bucket: b, external_id: abc}", "external_id is of no use without role_arn"),
         ("{type: file, path: p, fields: {value: {a: b}}}", "only metadata"),
         ("{type: file, path: p, fields: {value: {const: 1, x: 2}}}", "expected a column"),
