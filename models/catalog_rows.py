@@ -1,24 +1,18 @@
-"""A catalog as rows of the tables of the schema ``catalog``: defaults filled in, one price shape.
-
-``per_unit`` and ``package`` prices become one open tier, tiers learn where they begin, and a
-discount becomes one row per charge it applies to.
-"""
+"""A catalog as rows of the tables of the schema ``catalog``, with its defaults filled in."""
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
 
 from sqlalchemy import Table
 
 from models.catalog import Catalog
-from models.contracts import Contract, Customer
+from models.contract_rows import contract_rows
+from models.contracts import Customer
 from models.dimensions import CostRule, Dimension, Tax
 from models.money import minor_units
-from models.prices import FlatPrice, PackagePrice, PerUnitPrice, Plan, Price, Tier
+from models.price_rows import Row, TableRow, price_rows
+from models.prices import Plan
 from models.tables import catalog as tables
-
-Row = dict[str, Any]
-TableRow = tuple[Table, Row]
 
 
 def catalog_rows(catalog: Catalog) -> list[tuple[Table, list[Row]]]:
@@ -47,7 +41,7 @@ def _all_rows(catalog: Catalog) -> Iterator[TableRow]:
         for tenant in customer.owned_tenants:
             yield tables.tenants, {"tenant_id": tenant, "customer_id": customer.id}
         for contract in customer.contracts:
-            yield from _contract_rows(customer, contract, plans[contract.plan])
+            yield from contract_rows(customer, contract, plans[contract.plan])
     for position, rule in enumerate(catalog.cost_rules, start=1):
         yield from _cost_rule_rows(position, rule)
 
@@ -93,49 +87,7 @@ def _plan_rows(plan: Plan, dimension_names: dict[str, str]) -> Iterator[TableRow
                 "price_id": price_id,
             },
         )
-        yield from _price_rows(price_id, charge.price)
-
-
-def _price_rows(price_id: str, price: Price) -> Iterator[TableRow]:
-    package = price if isinstance(price, PackagePrice) else None
-    flat = price if isinstance(price, FlatPrice) else None
-    yield (
-        tables.prices,
-        {
-            "price_id": price_id,
-            "model": price.model,
-            "package_size": package.package_size if package else None,
-            "package_rounding": package.rounding if package else None,
-            "flat_amount": flat.amount if flat else None,
-            "timing": flat.timing if flat else None,
-            "is_prorated": flat.prorate if flat else None,
-        },
-    )
-    begin = Decimal(0)
-    for number, tier in enumerate(_tiers(price), start=1):
-        yield (
-            tables.price_tiers,
-            {
-                "price_id": price_id,
-                "tier_number": number,
-                "from_quantity": begin,
-                "up_to": tier.up_to,
-                "unit_amount": tier.unit_amount,
-                "flat_amount": tier.flat_amount,
-            },
-        )
-        begin = tier.up_to or begin
-
-
-def _tiers(price: Price) -> tuple[Tier, ...]:
-    """Return the tiers of a price; a flat one has none."""
-    if isinstance(price, FlatPrice):
-        return ()
-    if isinstance(price, PerUnitPrice):
-        return (Tier(unit_amount=price.unit_amount),)
-    if isinstance(price, PackagePrice):
-        return (Tier(unit_amount=price.package_amount),)
-    return price.tiers
+        yield from price_rows(price_id, charge.price)
 
 
 def _customer_row(customer: Customer, taxes: dict[str, Tax]) -> Row:
@@ -156,73 +108,6 @@ def _customer_row(customer: Customer, taxes: dict[str, Tax]) -> Row:
         "tax_name": (tax.name or tax.id) if tax else None,
         "tax_percent": tax.percent if tax and is_taxed else Decimal(0),
     }
-
-
-def _contract_rows(customer: Customer, contract: Contract, plan: Plan) -> Iterator[TableRow]:
-    yield (
-        tables.contracts,
-        {
-            "contract_id": contract.id,
-            "customer_id": customer.id,
-            "plan_id": plan.id,
-            "start_date": contract.start,
-            "end_date": contract.end,
-            "anchor_day": contract.period_anchor,
-            "billing_start_date": contract.billing_start,
-            "minimum_amount": contract.minimum.amount if contract.minimum else None,
-        },
-    )
-    yield from _override_rows(contract)
-    yield from _discount_rows(contract, plan)
-    for credit in contract.credits:
-        yield (
-            tables.credit_grants,
-            {
-                "contract_id": contract.id,
-                "credit_id": credit.id,
-                "amount": credit.amount,
-                "valid_from": credit.valid_from or contract.start,
-                "expires_on": credit.expires,
-                "priority": credit.priority,
-                "is_paid": credit.paid,
-            },
-        )
-
-
-def _override_rows(contract: Contract) -> Iterator[TableRow]:
-    for override in contract.overrides:
-        valid_from = override.valid_from or contract.start
-        price_id = f"contract/{contract.id}/{override.charge}/{valid_from.isoformat()}"
-        yield (
-            tables.contract_overrides,
-            {
-                "contract_id": contract.id,
-                "charge_id": override.charge,
-                "valid_from": valid_from,
-                "valid_to": override.valid_to,
-                "price_id": price_id,
-            },
-        )
-        yield from _price_rows(price_id, override.price)
-
-
-def _discount_rows(contract: Contract, plan: Plan) -> Iterator[TableRow]:
-    for number, discount in enumerate(contract.discounts, start=1):
-        charges = discount.charges
-        if charges is None:
-            charges = tuple(charge.id for charge in plan.charges)
-        for charge_id in dict.fromkeys(charges):
-            yield (
-                tables.contract_discounts,
-                {
-                    "contract_id": contract.id,
-                    "discount_number": number,
-                    "charge_id": charge_id,
-                    "percent": discount.percent,
-                    "valid_from": discount.valid_from or contract.start,
-                    "valid_to": discount.valid_to,
-                },
-            )
 
 
 def _cost_rule_rows(position: int, rule: CostRule) -> Iterator[TableRow]:

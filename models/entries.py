@@ -4,7 +4,7 @@ Reading an entry tells all that is wrong with it, and goes on with what is left:
 still checked against it, and one mistake is not told twice.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Self, TypeVar
 
@@ -202,3 +202,13 @@ def _remove(value: Any, steps: tuple[str | int, ...]) -> None:
         value.pop(str(steps[-1]), None)
     elif isinstance(value, list) and isinstance(steps[-1], int) and steps[-1] < len(value):
         del value[steps[-1]]
+
+
+def repeated(entries: Iterable[Any], kind: str) -> Iterator[Problem]:
+    """Yield a problem for every id that stands twice among entries of a kind."""
+    first: dict[str, Place] = {}
+    for entry in entries:
+        if entry.id in first:
+            message = f"the id {entry.id} is already taken among {kind}, in {first[entry.id]}"
+            yield entry.place.at("id").problem(message)
+        first.setdefault(entry.id, entry.place.at("id"))

@@ -1,0 +1,76 @@
+"""A contract as rows: a discount becomes one row per charge it applies to."""
+
+from collections.abc import Iterator
+
+from models.contracts import Contract, Customer
+from models.price_rows import TableRow, price_rows
+from models.prices import Plan
+from models.tables import catalog as tables
+
+
+def contract_rows(customer: Customer, contract: Contract, plan: Plan) -> Iterator[TableRow]:
+    """Yield the row of a contract and those of its parts."""
+    yield (
+        tables.contracts,
+        {
+            "contract_id": contract.id,
+            "customer_id": customer.id,
+            "plan_id": plan.id,
+            "start_date": contract.start,
+            "end_date": contract.end,
+            "anchor_day": contract.period_anchor,
+            "billing_start_date": contract.billing_start,
+            "minimum_amount": contract.minimum.amount if contract.minimum else None,
+        },
+    )
+    yield from _override_rows(contract)
+    yield from _discount_rows(contract, plan)
+    for credit in contract.credits:
+        yield (
+            tables.credit_grants,
+            {
+                "contract_id": contract.id,
+                "credit_id": credit.id,
+                "amount": credit.amount,
+                "valid_from": credit.valid_from or contract.start,
+                "expires_on": credit.expires,
+                "priority": credit.priority,
+                "is_paid": credit.paid,
+            },
+        )
+
+
+def _override_rows(contract: Contract) -> Iterator[TableRow]:
+    for override in contract.overrides:
+        valid_from = override.valid_from or contract.start
+        price_id = f"contract/{contract.id}/{override.charge}/{valid_from.isoformat()}"
+        yield (
+            tables.contract_overrides,
+            {
+                "contract_id": contract.id,
+                "charge_id": override.charge,
+                "valid_from": valid_from,
+                "valid_to": override.valid_to,
+                "price_id": price_id,
+            },
+        )
+        yield from price_rows(price_id, override.price)
+
+
+def _discount_rows(contract: Contract, plan: Plan) -> Iterator[TableRow]:
+    for number, discount in enumerate(contract.discounts, start=1):
+        charges = discount.charges
+        if charges is None:
+            charges = tuple(charge.id for charge in plan.charges)
+        for charge_id in dict.fromkeys(charges):
+            yield (
+                tables.contract_discounts,
+                {
+                    "contract_id": contract.id,
+                    "discount_number": number,
+                    "charge_id": charge_id,
+                    "percent": discount.percent,
+                    "valid_from": discount.valid_from or contract.start,
+                    "valid_to": discount.valid_to,
+                },
+            )
