@@ -58,6 +58,8 @@ def _dimension_row(dimension: Dimension) -> Row:
         "rounding_decimals": dimension.rounding.decimals,
         "rounding_mode": dimension.rounding.mode,
         "carry_over": dimension.carry_over,
+        "has_deltas": False,
+        "percentile": None,
     }
 
 
@@ -85,6 +87,13 @@ def _plan_rows(plan: Plan, dimension_names: dict[str, str]) -> Iterator[TableRow
                 "dimension_id": charge.dimension,
                 "included_quantity": charge.included,
                 "price_id": price_id,
+                "usage_filter": None,
+                "group_by": None,
+                "bucket_every": None,
+                "bucket_then": None,
+                "minimum_amount": None,
+                "maximum_amount": None,
+                "tiers_span": "part",
             },
         )
         yield from price_rows(price_id, charge.price)

@@ -27,6 +27,11 @@ def price_rows(price_id: str, price: Price) -> Iterator[TableRow]:
             "flat_amount": flat.amount if flat else None,
             "timing": flat.timing if flat else None,
             "is_prorated": flat.prorate if flat else None,
+            "fixed_amount": None,
+            "free_records": None,
+            "free_amount": None,
+            "record_minimum": None,
+            "record_maximum": None,
         },
     )
     begin = Decimal(0)

@@ -12,6 +12,8 @@ from models.tables.common import AMOUNT, QUANTITY, instant, schema, words
 metadata = schema("catalog")
 
 RATE = Numeric(38, 12)
+# What is not said is null to SQL as well, not the null of JSON.
+JSON = JSONB(none_as_null=True)
 
 
 def version() -> Column:
@@ -43,6 +45,8 @@ dimensions = Table(
     Column("rounding_decimals", Integer, nullable=False),
     words("rounding_mode"),
     Column("carry_over", Boolean, nullable=False),
+    Column("has_deltas", Boolean, nullable=False),
+    Column("percentile", Numeric(9, 6)),
     comment="One row per billable quantity. Without rounding: 9 decimals, half_up.",
 )
 
@@ -69,6 +73,13 @@ charges = Table(
     words("dimension_id", nullable=True),
     Column("included_quantity", QUANTITY, nullable=False),
     words("price_id"),
+    Column("usage_filter", JSON),
+    Column("group_by", JSON),
+    words("bucket_every", nullable=True),
+    words("bucket_then", nullable=True),
+    Column("minimum_amount", RATE),
+    Column("maximum_amount", RATE),
+    words("tiers_span"),
     comment="One row per charge of a plan; a charge without a dimension is a fee.",
 )
 
@@ -83,7 +94,15 @@ prices = Table(
     Column("flat_amount", RATE),
     words("timing", nullable=True),
     Column("is_prorated", Boolean),
-    comment="One row per price: of a charge, or of a contract's override. Tiers beside it.",
+    Column("fixed_amount", RATE),
+    Column("free_records", BigInteger),
+    Column("free_amount", RATE),
+    Column("record_minimum", RATE),
+    Column("record_maximum", RATE),
+    comment=(
+        "One row per price: of a charge, or of a contract's override. Tiers or rates beside it; "
+        "what is said of records is of percentage prices only."
+    ),
 )
 
 price_tiers = Table(
@@ -97,9 +116,33 @@ price_tiers = Table(
     Column("unit_amount", RATE, nullable=False),
     Column("flat_amount", RATE, nullable=False),
     comment=(
-        "One row per tier (from_quantity, up_to]; per_unit and package prices have one open tier, "
-        "whose unit_amount is per unit or per package."
+        "One row per tier (from_quantity, up_to]; prices without tiers of their own have one open "
+        "tier, whose unit_amount is per unit, package or credit, or the percent as a fraction. A "
+        "matrix has rates instead, and a fee neither."
     ),
+)
+
+price_rates = Table(
+    "price_rates",
+    metadata,
+    version(),
+    words("price_id", key=True),
+    Column("rate_number", Integer, primary_key=True),
+    Column("match", JSON, nullable=False),
+    Column("rate", RATE, nullable=False),
+    comment=(
+        "One row per rate of a matrix (amount of a unit) or of credits (credits a unit takes). "
+        "The first whose match the usage's metadata meets holds; the last one matches everything."
+    ),
+)
+
+dimension_keys = Table(
+    "dimension_keys",
+    metadata,
+    version(),
+    words("dimension_id", key=True),
+    words("metadata_key", key=True),
+    comment="One row per key of the records' metadata by which a charge tells usage apart.",
 )
 
 customers = Table(
