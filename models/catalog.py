@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict
 from models.catalog_references import References
 from models.catalog_rules import broken_rules
 from models.contracts import Customer
-from models.dimensions import CostRule, Dimension, Tax
+from models.dimensions import CostRule, Dimension
 from models.entries import Entry, read_entry
 from models.prices import Plan
 from models.problems import ConfigurationError, Problem, did_you_mean, listed
+from models.taxes import Tax
 from models.workspace import Workspace
 from models.yaml_files import Document, LocatedMapping, Place, read_yaml
 

@@ -8,11 +8,12 @@ from sqlalchemy import Table
 from models.catalog import Catalog
 from models.contract_rows import contract_rows
 from models.contracts import Customer
-from models.dimensions import CostRule, Dimension, Tax
+from models.dimensions import CostRule, Dimension
 from models.money import minor_units
 from models.price_rows import Row, TableRow, price_rows
 from models.prices import Plan
 from models.tables import catalog as tables
+from models.taxes import Tax
 
 
 def catalog_rows(catalog: Catalog) -> list[tuple[Table, list[Row]]]:

@@ -1,4 +1,4 @@
-"""Dimensions, taxes and the rules that give cloud costs to tenants."""
+"""Dimensions and the rules that give cloud costs to tenants."""
 
 from decimal import Decimal
 from typing import Annotated, Literal, Self
@@ -9,7 +9,6 @@ from models.entries import Entry
 from models.fields import (
     Amount,
     Identifier,
-    Percent,
     TenantName,
     Words,
     above_zero,
@@ -55,14 +54,6 @@ class Dimension(Entry):
         if self.carry_over and self.aggregation != "latest":
             raise refusal("carry_over belongs to the aggregation latest only")
         return self
-
-
-class Tax(Entry):
-    """One rate of one tax."""
-
-    id: Identifier
-    name: Words | None = None
-    percent: Percent
 
 
 class CostMatch(Entry):
