@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,11 @@ class Catalog(BaseModel):
 
 
 def load_catalog(
-    directory: Path, *, default_timezone: str = "UTC", default_currency: str = "USD"
+    directory: Path,
+    *,
+    default_timezone: str = "UTC",
+    default_currency: str = "USD",
+    default_stripe_tax: bool = False,
 ) -> Catalog:
     """Return the catalog of a workspace's catalog folder.
 
@@ -68,15 +73,22 @@ def load_catalog(
     problems += broken_rules(entries)
     if problems:
         raise ConfigurationError(problems)
-    return _assembled(entries, default_timezone, default_currency)
+    return _assembled(
+        entries,
+        timezone=default_timezone,
+        currency=default_currency,
+        stripe_tax=default_stripe_tax,
+    )
 
 
 def catalog_of(workspace: Workspace) -> Catalog:
-    """Return a workspace's catalog, with the time zone and currency of its settings."""
+    """Return a workspace's catalog, with the time zone, currency and tax of its settings."""
+    stripe = workspace.settings.stripe
     return load_catalog(
         workspace.catalog_directory,
         default_timezone=workspace.settings.timezone,
         default_currency=workspace.settings.currency,
+        default_stripe_tax=stripe is not None and stripe.automatic_tax,
     )
 
 
@@ -147,7 +159,9 @@ def _read_items(
             entries[kind].append(entry)
 
 
-def _assembled(entries: dict[str, list[Any]], timezone: str, currency: str) -> Catalog:
+def _assembled(
+    entries: dict[str, list[Any]], *, timezone: str, currency: str, stripe_tax: bool
+) -> Catalog:
     plans = {plan.id: plan for plan in entries["plans"]}
 
     def completed(customer: Customer) -> Customer:
@@ -156,6 +170,9 @@ def _assembled(entries: dict[str, list[Any]], timezone: str, currency: str) -> C
             update={
                 "timezone": customer.timezone or timezone,
                 "currency": customer.currency or (agreed or [currency])[0],
+                # Who is not taxed by Stripe is as if nothing had been said.
+                "stripe_tax": (stripe_tax if customer.stripe_tax is None else customer.stripe_tax)
+                or None,
             }
         )
 
@@ -167,5 +184,5 @@ def _assembled(entries: dict[str, list[Any]], timezone: str, currency: str) -> C
         plans=by_id("plans"),
         customers=tuple(completed(customer) for customer in by_id("customers")),
         cost_rules=tuple(entries["cost_rules"]),
-        taxes=by_id("taxes"),
+        taxes=tuple(sorted(entries["taxes"], key=lambda tax: (tax.id, tax.valid_from or date.min))),
     )

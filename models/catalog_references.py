@@ -48,10 +48,12 @@ class References:
                 for charge in _mappings(entry, "charges"):
                     yield from self._check(charge, "dimension", "dimension")
             if kind == "customers":
-                yield from self._check(entry, "tax", "tax")
+                yield from self._check_taxes(entry)
                 for contract in _mappings(entry, "contracts"):
                     yield from self._check(contract, "plan", "plan")
                     yield from self._check_charges(contract)
+            if kind == "taxes":
+                yield from self._check_taxed_charges(entry)
             if kind == "cost_rules":
                 yield from self._check(entry, "dimension", "dimension")
                 yield from self._check_weights(entry)
@@ -60,7 +62,7 @@ class References:
         self._ids.setdefault(kind, set()).add(str(entry_id))
 
     def _check(self, entry: LocatedMapping, key: str, kind: str) -> Iterator[Problem]:
-        kinds = {"dimension": "dimensions", "tax": "taxes", "plan": "plans"}
+        kinds = {"dimension": "dimensions", "plan": "plans"}
         known = self._ids.get(kinds[kind], set())
         yield from self._missing(entry.place.at(key), kind, known, entry.get(key))
 
@@ -77,6 +79,22 @@ class References:
             for number, charge in enumerate(charges if isinstance(charges, list) else []):
                 place = discount.place.at("charges", number)
                 yield from self._missing(place, kind, known, charge)
+
+    def _check_taxes(self, customer: LocatedMapping) -> Iterator[Problem]:
+        given, known = customer.get("tax"), self._ids.get("taxes", set())
+        place = customer.place.at("tax")
+        for number, tax in enumerate(given if isinstance(given, list) else [given]):
+            yield from self._missing(
+                place.at(number) if isinstance(given, list) else place, "tax", known, tax
+            )
+
+    def _check_taxed_charges(self, tax: LocatedMapping) -> Iterator[Problem]:
+        known = set().union(*self._charges.values())
+        for key in ("charges", "except_charges"):
+            charges = tax.get(key)
+            for number, charge in enumerate(charges if isinstance(charges, list) else []):
+                place = tax.place.at(key, number)
+                yield from self._missing(place, "charge in any plan called", known, charge)
 
     def _check_weights(self, rule: LocatedMapping) -> Iterator[Problem]:
         weights = rule.get("weights")

@@ -13,6 +13,7 @@ from models.money import minor_units
 from models.price_rows import Row, TableRow, price_rows
 from models.prices import Plan
 from models.tables import catalog as tables
+from models.tax_rows import customer_tax_rows, tax_rows
 from models.taxes import Tax
 
 
@@ -39,10 +40,12 @@ def _all_rows(catalog: Catalog) -> Iterator[TableRow]:
         yield from _plan_rows(plan, names)
     for customer in catalog.customers:
         yield tables.customers, _customer_row(customer, taxes)
+        yield from customer_tax_rows(customer, catalog.taxes)
         for tenant in customer.owned_tenants:
             yield tables.tenants, {"tenant_id": tenant, "customer_id": customer.id}
         for contract in customer.contracts:
             yield from contract_rows(customer, contract, plans[contract.plan])
+    yield from tax_rows(catalog.taxes)
     for position, rule in enumerate(catalog.cost_rules, start=1):
         yield from _cost_rule_rows(position, rule)
 
@@ -102,7 +105,7 @@ def _plan_rows(plan: Plan, dimension_names: dict[str, str]) -> Iterator[TableRow
 
 def _customer_row(customer: Customer, taxes: dict[str, Tax]) -> Row:
     # A tax that is not charged is kept by name: the invoice says why its rate is 0.
-    tax = taxes[customer.tax] if customer.tax else None
+    tax = taxes[customer.tax[0]] if customer.tax else None
     is_taxed = tax is not None and customer.tax_exempt == "none"
     return {
         "customer_id": customer.id,
@@ -114,6 +117,7 @@ def _customer_row(customer: Customer, taxes: dict[str, Tax]) -> Row:
         "tax_exempt": customer.tax_exempt,
         "currency": customer.currency,
         "timezone": customer.timezone,
+        "is_taxed_by_stripe": bool(customer.stripe_tax),
         "tax_rate_id": tax.id if tax else None,
         "tax_name": (tax.name or tax.id) if tax else None,
         "tax_percent": tax.percent if tax and is_taxed else Decimal(0),

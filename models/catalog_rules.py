@@ -9,6 +9,7 @@ from models.dimensions import CostRule
 from models.entries import repeated
 from models.prices import Plan
 from models.problems import Problem, did_you_mean
+from models.taxes import tax_rules
 
 Entries = Mapping[str, Sequence[Any]]
 
@@ -18,7 +19,8 @@ def broken_rules(entries: Entries) -> list[Problem]:
     plans = {plan.id: plan for plan in entries["plans"]}
     problems: list[Problem] = []
     for kind in entries:
-        problems += repeated(entries[kind], kind)
+        # A tax has an entry for each of its rates.
+        problems += tax_rules(entries[kind]) if kind == "taxes" else repeated(entries[kind], kind)
     for plan in entries["plans"]:
         problems += _plan_rules(plan)
     problems += _shared_tenants(entries["customers"])

@@ -12,6 +12,7 @@ from models.fields import (
     Currency,
     Day,
     Identifier,
+    Identifiers,
     PayableAmount,
     Percent,
     TenantName,
@@ -148,7 +149,8 @@ class Customer(Entry):
     country: Country | None = None
     tax_id: Words | None = None
     tax_exempt: Literal["none", "exempt", "reverse"] = "none"
-    tax: Identifier | None = None
+    tax: Annotated[Identifiers, AfterValidator(without_repetition)] | None = None
+    stripe_tax: bool | None = None
     currency: Currency | None = None
     timezone: Timezone | None = None
     contracts: tuple[Contract, ...] = ()

@@ -111,6 +111,16 @@ def read_identifier(given: Any) -> str:
     return identifier
 
 
+def listed_alone(given: Any) -> Any:
+    """Return a list of ids; one that stands alone is a list of one."""
+    return given if isinstance(given, list | tuple) else [given]
+
+
+def alone_if_one(identifiers: tuple[str, ...]) -> str | list[str]:
+    """Return ids as they are written: one alone, others as a list."""
+    return identifiers[0] if len(identifiers) == 1 else list(identifiers)
+
+
 def read_tenant(given: Any) -> str:
     """Return a tenant's identifier as the product's systems write it, up to 255 characters."""
     tenant = read_words(given)
@@ -199,10 +209,14 @@ Quantity = Annotated[Decimal, _exact(29, 9), AS_TEXT, NUMBER_SCHEMA]
 PayableAmount = Annotated[Decimal, _exact(17, 3), AS_TEXT, NUMBER_SCHEMA]
 Percent = Annotated[Decimal, BeforeValidator(read_percent), AS_TEXT, NUMBER_SCHEMA]
 Words = Annotated[str, BeforeValidator(read_words), TEXT_SCHEMA]
-Identifier = Annotated[
-    str,
-    BeforeValidator(read_identifier),
-    WithJsonSchema({"type": ["string", "integer"], "pattern": f"^{IDENTIFIER.pattern}$"}),
+IDENTIFIER_SCHEMA = {"type": ["string", "integer"], "pattern": f"^{IDENTIFIER.pattern}$"}
+Identifier = Annotated[str, BeforeValidator(read_identifier), WithJsonSchema(IDENTIFIER_SCHEMA)]
+# One id may stand for a list of one, and is written so.
+Identifiers = Annotated[
+    tuple[Identifier, ...],
+    BeforeValidator(listed_alone),
+    PlainSerializer(alone_if_one, return_type=str | list[str]),
+    WithJsonSchema({"anyOf": [IDENTIFIER_SCHEMA, {"type": "array", "items": IDENTIFIER_SCHEMA}]}),
 ]
 TenantName = Annotated[str, BeforeValidator(read_tenant), TEXT_SCHEMA]
 Day = Annotated[

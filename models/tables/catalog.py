@@ -158,10 +158,50 @@ customers = Table(
     words("tax_exempt"),
     words("currency"),
     words("timezone"),
+    Column("is_taxed_by_stripe", Boolean, nullable=False),
     words("tax_rate_id", nullable=True),
     words("tax_name", nullable=True),
     Column("tax_percent", Numeric(9, 6), nullable=False),
     comment="One row per customer; tax_percent is 0 where no tax is charged.",
+)
+
+tax_rates = Table(
+    "tax_rates",
+    metadata,
+    version(),
+    words("tax_id", key=True),
+    Column("rate_number", Integer, primary_key=True),
+    words("name"),
+    Column("percent", Numeric(9, 6), nullable=False),
+    Column("valid_from", Date),
+    Column("valid_to", Date),
+    words("country", nullable=True),
+    Column("is_inclusive", Boolean, nullable=False),
+    words("scope"),
+    comment=(
+        "One row per rate of a tax; scope says what it is on: all, only the charges it names, or "
+        "all except those."
+    ),
+)
+
+tax_rate_charges = Table(
+    "tax_rate_charges",
+    metadata,
+    version(),
+    words("tax_id", key=True),
+    Column("rate_number", Integer, primary_key=True),
+    words("charge_id", key=True),
+    comment="One row per charge that a rate of a tax names.",
+)
+
+customer_taxes = Table(
+    "customer_taxes",
+    metadata,
+    version(),
+    words("customer_id", key=True),
+    words("tax_id", key=True),
+    Column("position", Integer, nullable=False),
+    comment="One row per tax of a customer: its own, or those of its country.",
 )
 
 tenants = Table(
@@ -207,10 +247,28 @@ contract_discounts = Table(
     words("contract_id", key=True),
     Column("discount_number", Integer, primary_key=True),
     words("charge_id", key=True),
-    Column("percent", Numeric(9, 6), nullable=False),
+    Column("percent", Numeric(9, 6)),
+    Column("amount", AMOUNT),
     Column("valid_from", Date, nullable=False),
     Column("valid_to", Date),
-    comment="One row per discount and charge it applies to; numbered in the order they apply.",
+    Column("max_periods", Integer),
+    comment=(
+        "One row per discount and charge it applies to; numbered in the order they apply. It takes "
+        "percent off, or an amount off all its charges together in each of at most max_periods."
+    ),
+)
+
+contract_commitments = Table(
+    "contract_commitments",
+    metadata,
+    version(),
+    words("contract_id", key=True),
+    Column("commitment_number", Integer, primary_key=True),
+    Column("amount", AMOUNT, nullable=False),
+    Column("valid_from", Date, nullable=False),
+    Column("valid_to", Date, nullable=False),
+    Column("overage_factor", RATE, nullable=False),
+    comment="One row per term over which a contract commits to an amount; terms do not overlap.",
 )
 
 credit_grants = Table(
@@ -224,7 +282,21 @@ credit_grants = Table(
     Column("expires_on", Date),
     Column("priority", Integer, nullable=False),
     Column("is_paid", Boolean, nullable=False),
-    comment="One row per prepaid or promotional credit; the lowest priority number is spent first.",
+    Column("is_limited", Boolean, nullable=False),
+    comment=(
+        "One row per prepaid or promotional credit; the lowest priority number is spent first. One "
+        "that is limited pays the charges of credit_charges alone."
+    ),
+)
+
+credit_charges = Table(
+    "credit_charges",
+    metadata,
+    version(),
+    words("contract_id", key=True),
+    words("credit_id", key=True),
+    words("charge_id", key=True),
+    comment="One row per charge that a limited credit pays.",
 )
 
 cost_rules = Table(
