@@ -25,19 +25,8 @@ def contract_rows(customer: Customer, contract: Contract, plan: Plan) -> Iterato
     )
     yield from _override_rows(contract)
     yield from _discount_rows(contract, plan)
-    for credit in contract.credits:
-        yield (
-            tables.credit_grants,
-            {
-                "contract_id": contract.id,
-                "credit_id": credit.id,
-                "amount": credit.amount,
-                "valid_from": credit.valid_from or contract.start,
-                "expires_on": credit.expires,
-                "priority": credit.priority,
-                "is_paid": credit.paid,
-            },
-        )
+    yield from _commitment_rows(contract)
+    yield from _credit_rows(contract)
 
 
 def _override_rows(contract: Contract) -> Iterator[TableRow]:
@@ -70,7 +59,43 @@ def _discount_rows(contract: Contract, plan: Plan) -> Iterator[TableRow]:
                     "discount_number": number,
                     "charge_id": charge_id,
                     "percent": discount.percent,
+                    "amount": discount.amount,
                     "valid_from": discount.valid_from or contract.start,
                     "valid_to": discount.valid_to,
+                    "max_periods": discount.max_periods,
                 },
             )
+
+
+def _commitment_rows(contract: Contract) -> Iterator[TableRow]:
+    for number, commitment in enumerate(contract.commitments, start=1):
+        yield (
+            tables.contract_commitments,
+            {
+                "contract_id": contract.id,
+                "commitment_number": number,
+                "amount": commitment.amount,
+                "valid_from": commitment.valid_from or contract.start,
+                "valid_to": commitment.valid_to or contract.end,
+                "overage_factor": commitment.overage_factor,
+            },
+        )
+
+
+def _credit_rows(contract: Contract) -> Iterator[TableRow]:
+    for credit in contract.credits:
+        credit_key = {"contract_id": contract.id, "credit_id": credit.id}
+        yield (
+            tables.credit_grants,
+            {
+                **credit_key,
+                "amount": credit.amount,
+                "valid_from": credit.valid_from or contract.start,
+                "expires_on": credit.expires,
+                "priority": credit.priority,
+                "is_paid": credit.paid,
+                "is_limited": credit.applies_to is not None,
+            },
+        )
+        for charge_id in credit.applies_to or ():
+            yield tables.credit_charges, {**credit_key, "charge_id": charge_id}

@@ -1,17 +1,22 @@
 """Rules between a customer's contracts, their parts and their plans."""
 
-from collections.abc import Iterator, Mapping
+from calendar import monthrange
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from itertools import combinations
 
-from models.contracts import Contract, Credit, Customer, Effective, Override, overlap
+from models.contract_terms import Commitment, Credit, Effective, Override, overlap
+from models.contracts import Contract, Customer
 from models.entries import repeated
 from models.fields import plain
 from models.money import decimals_of, minor_units
 from models.prices import FlatPrice, Plan
 from models.problems import Problem
 from models.yaml_files import Place
+
+DAYS = {"day": 1, "week": 7}
+MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 
 def customer_rules(customer: Customer, plans: Mapping[str, Plan]) -> Iterator[Problem]:
@@ -66,6 +71,7 @@ def _intervals(contract: Contract) -> Iterator[Problem]:
     parts: list[tuple[str, Effective | Credit, date | None]] = [
         *(("to", part, part.valid_to) for part in contract.overrides),
         *(("to", part, part.valid_to) for part in contract.discounts),
+        *(("to", part, part.valid_to) for part in contract.commitments),
         *(("expires", credit, credit.expires) for credit in contract.credits),
     ]
     for key, part, until in parts:
@@ -85,12 +91,52 @@ def _intervals(contract: Contract) -> Iterator[Problem]:
 def _contract_and_plan(contract: Contract, plan: Plan) -> Iterator[Problem]:
     for override in contract.overrides:
         yield from _price_of_another_kind(override, plan)
-    yield from _overlapping_overrides(contract)
-    if contract.minimum is not None:
-        place, amount = contract.minimum.place, contract.minimum.amount
-        yield from _unpayable(place.at("amount"), amount, plan.currency)
-    for credit in contract.credits:
-        yield from _unpayable(credit.place.at("amount"), credit.amount, plan.currency)
+    yield from _overlapping(contract, _same_charge(contract.overrides))
+    yield from _overlapping(contract, combinations(contract.commitments, 2))
+    for commitment in contract.commitments:
+        yield from _term_of_whole_periods(commitment, contract, plan)
+    yield from _unpayable_amounts(contract, plan)
+
+
+def _unpayable_amounts(contract: Contract, plan: Plan) -> Iterator[Problem]:
+    parts = [contract.minimum, *contract.discounts, *contract.commitments, *contract.credits]
+    for part in parts:
+        if part is not None and part.amount is not None:
+            yield from _unpayable(part.place.at("amount"), part.amount, plan.currency)
+
+
+def _term_of_whole_periods(
+    commitment: Commitment, contract: Contract, plan: Plan
+) -> Iterator[Problem]:
+    if contract.place.is_partial or commitment.place.is_partial:
+        return
+    until = commitment.valid_to or contract.end
+    if until is None:
+        yield commitment.place.problem("needs to, the day after the term: the contract has no end")
+        return
+    if contract.end and until > contract.end:
+        yield commitment.place.at("to").problem(
+            f"goes on until {until}, when the contract has ended: it ends on {contract.end}"
+        )
+        return
+    for key, day in (("from", commitment.valid_from), ("to", until)):
+        if day and day not in (contract.start, contract.end) and not begins_on(contract, plan, day):
+            yield commitment.place.at(key).problem(
+                f"{day} is not a day on which a billing period of the contract begins; "
+                "a commitment holds for whole periods"
+            )
+
+
+def begins_on(contract: Contract, plan: Plan, day: date) -> bool:
+    """Return whether a billing period of a contract without an end would begin on a day."""
+    first = contract.billing_start
+    if day == first:
+        return True
+    if plan.interval in DAYS:
+        return (day - first).days % DAYS[plan.interval] == 0
+    months = (day.year - first.year) * 12 + day.month - first.month
+    is_anchor = day.day == min(contract.period_anchor, monthrange(day.year, day.month)[1])
+    return is_anchor and months % MONTHS[plan.interval] == 0
 
 
 def _price_of_another_kind(override: Override, plan: Plan) -> Iterator[Problem]:
@@ -101,9 +147,18 @@ def _price_of_another_kind(override: Override, plan: Plan) -> Iterator[Problem]:
     yield override.place.at("price").problem(f"the charge {charge.id} {kind}")
 
 
-def _overlapping_overrides(contract: Contract) -> Iterator[Problem]:
-    for first, second in combinations(contract.overrides, 2):
-        if first.charge != second.charge or first.place.is_partial or second.place.is_partial:
+def _same_charge(overrides: Sequence[Override]) -> Iterator[tuple[Override, Override]]:
+    for first, second in combinations(overrides, 2):
+        if first.charge == second.charge:
+            yield first, second
+
+
+def _overlapping(
+    contract: Contract, pairs: Iterable[tuple[Effective, Effective]]
+) -> Iterator[Problem]:
+    """Yield the second of two parts of which only one may hold on a day."""
+    for first, second in pairs:
+        if first.place.is_partial or second.place.is_partial:
             continue
         if overlap(
             first.valid_from or contract.start,
@@ -111,9 +166,13 @@ def _overlapping_overrides(contract: Contract) -> Iterator[Problem]:
             second.valid_from or contract.start,
             second.valid_to,
         ):
+            what = (
+                f"overrides of the charge {second.charge}"
+                if isinstance(second, Override)
+                else "commitments"
+            )
             yield second.place.problem(
-                f"two overrides of the charge {second.charge} hold on the same day; "
-                f"the other one is in {first.place}"
+                f"two {what} hold on the same day; the other one is in {first.place}"
             )
 
 

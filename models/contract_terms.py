@@ -1,0 +1,119 @@
+"""What a contract says beyond its plan: overrides, discounts, minimums, commitments, credits."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from models.entries import Entry
+from models.fields import Amount, Day, Identifier, PayableAmount, Percent, above_zero, refusal
+from models.prices import Price
+
+
+def overlap(
+    first_from: date, first_to: date | None, second_from: date, second_to: date | None
+) -> bool:
+    """Return whether two half-open intervals of days have a day in common."""
+    return (second_to is None or first_from < second_to) and (
+        first_to is None or second_from < first_to
+    )
+
+
+def without_repetition(names: Sequence[str] | None) -> Sequence[str] | None:
+    """Return a list in which nothing stands twice."""
+    for number, name in enumerate(names or ()):
+        if names and name in names[:number]:
+            raise refusal(f"{name} stands twice")
+    return names
+
+
+def at_least_one(names: Sequence[str]) -> Sequence[str]:
+    """Return a list that is not empty."""
+    if not names:
+        raise refusal("needs at least one; without the key, all are meant")
+    return names
+
+
+class Effective(Entry):
+    """Something that holds from a day until before another; without days, as the contract does."""
+
+    valid_from: Day | None = Field(default=None, alias="from")
+    valid_to: Day | None = Field(default=None, alias="to")
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.valid_from and self.valid_to and self.valid_to <= self.valid_from:
+            raise refusal(
+                f"ends on {self.valid_to}, which is not after it begins on {self.valid_from}; "
+                "the day in to is the first one on which it no longer holds"
+            )
+        return self
+
+
+class Override(Effective):
+    """A price that replaces a charge's own."""
+
+    charge: Identifier
+    price: Price
+
+
+class Discount(Effective):
+    """Percent or an amount per period off some charges, or all of them."""
+
+    percent: Annotated[Percent, AfterValidator(above_zero)] | None = None
+    amount: Annotated[PayableAmount, AfterValidator(above_zero)] | None = None
+    charges: tuple[Identifier, ...] | None = None
+    max_periods: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+    @model_validator(mode="after")
+    def _is_percent_or_amount(self) -> Self:
+        if (self.percent is None) == (self.amount is None):
+            raise refusal("needs percent or amount, and not both")
+        return self
+
+
+class Minimum(Entry):
+    """The least that a full period costs."""
+
+    amount: PayableAmount
+
+
+class Commitment(Effective):
+    """What usage and fees of a term are to come to; what exceeds it costs more or less."""
+
+    amount: Annotated[PayableAmount, AfterValidator(above_zero)]
+    overage_factor: Annotated[Amount, AfterValidator(above_zero)] = Decimal(1)
+
+
+class Credit(Entry):
+    """An amount to be used up before anything is due; the lowest priority is spent first."""
+
+    id: Identifier
+    amount: Annotated[PayableAmount, AfterValidator(above_zero)]
+    valid_from: Day | None = Field(default=None, alias="from")
+    expires: Day | None = None
+    priority: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    paid: bool = False
+    applies_to: (
+        Annotated[
+            tuple[Identifier, ...], AfterValidator(at_least_one), AfterValidator(without_repetition)
+        ]
+        | None
+    ) = None
+
+    @field_validator("id")
+    @classmethod
+    def _is_not_reserved(cls, given: str) -> str:
+        if given == "carried":
+            raise refusal("carried is what a negative invoice carries on; expected another id")
+        return given
+
+    @model_validator(mode="after")
+    def _expires_after_it_begins(self) -> Self:
+        if self.valid_from and self.expires and self.expires <= self.valid_from:
+            raise refusal(
+                f"expires on {self.expires}, which is not after it begins on {self.valid_from}"
+            )
+        return self
