@@ -75,10 +75,9 @@ class References:
             place = override.place.at("charge")
             yield from self._missing(place, kind, known, override.get("charge"))
         for discount in _mappings(contract, "discounts"):
-            charges = discount.get("charges")
-            for number, charge in enumerate(charges if isinstance(charges, list) else []):
-                place = discount.place.at("charges", number)
-                yield from self._missing(place, kind, known, charge)
+            yield from self._missing_of_list(discount, "charges", kind, known)
+        for credit in _mappings(contract, "credits"):
+            yield from self._missing_of_list(credit, "applies_to", kind, known)
 
     def _check_taxes(self, customer: LocatedMapping) -> Iterator[Problem]:
         given, known = customer.get("tax"), self._ids.get("taxes", set())
@@ -91,10 +90,7 @@ class References:
     def _check_taxed_charges(self, tax: LocatedMapping) -> Iterator[Problem]:
         known = set().union(*self._charges.values())
         for key in ("charges", "except_charges"):
-            charges = tax.get(key)
-            for number, charge in enumerate(charges if isinstance(charges, list) else []):
-                place = tax.place.at(key, number)
-                yield from self._missing(place, "charge in any plan called", known, charge)
+            yield from self._missing_of_list(tax, key, "charge in any plan called", known)
 
     def _check_weights(self, rule: LocatedMapping) -> Iterator[Problem]:
         weights = rule.get("weights")
@@ -102,6 +98,13 @@ class References:
             for tenant in weights:
                 known = self._ids.get("tenants", set())
                 yield from self._missing(weights.place.at(tenant), "tenant", known, tenant)
+
+    def _missing_of_list(
+        self, entry: LocatedMapping, key: str, kind: str, known: Iterable[str]
+    ) -> Iterator[Problem]:
+        given = entry.get(key)
+        for number, item in enumerate(given if isinstance(given, list) else []):
+            yield from self._missing(entry.place.at(key, number), kind, known, item)
 
     def _missing(
         self, place: Place, kind: str, known: Iterable[str], given: Any

@@ -7,7 +7,8 @@ from typing import Self
 
 from pydantic import model_validator
 
-from models.contracts import Customer, Effective, overlap
+from models.contract_terms import Effective, overlap
+from models.contracts import Customer
 from models.fields import Country, Identifier, Percent, Words, refusal
 from models.problems import Problem
 
