@@ -30,6 +30,10 @@ charges as (
         position,
         name,
         dimension_id,
+        usage_filter,
+        group_by,
+        bucket_every,
+        bucket_then,
         included_quantity,
         price_id
     from {{ source('catalog', 'charges') }}
@@ -91,6 +95,10 @@ period_charges as (
         charges.position,
         charges.name,
         charges.dimension_id,
+        charges.usage_filter,
+        charges.group_by,
+        charges.bucket_every,
+        charges.bucket_then,
         charges.included_quantity,
         charges.price_id
     from periods
@@ -175,6 +183,11 @@ select
     position::integer as position,
     name::text as name,
     dimension_id::text as dimension_id,
+    usage_filter::jsonb as usage_filter,
+    group_by::jsonb as group_by,
+    bucket_every::text as bucket_every,
+    bucket_then::text as bucket_then,
+    timezone::text as timezone,
     included_quantity::numeric(38, 9) as included_quantity,
     effective_price_id::text as price_id,
     part_start::date as part_start,

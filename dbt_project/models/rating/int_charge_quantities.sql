@@ -6,157 +6,89 @@ parts as (
         invoice_id,
         charge_id,
         part_number,
-        catalog_version,
-        dimension_id,
         included_quantity
     from {{ ref('int_charge_parts') }}
     where dimension_id is not null
 
 ),
 
-dimensions as (
+prices as (
 
     select
         catalog_version,
-        dimension_id,
+        price_id,
+        model
+    from {{ source('catalog', 'prices') }}
+
+),
+
+groups as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        pricing_group,
+        catalog_version,
+        price_id,
         aggregation,
-        convert_multiply,
-        convert_divide,
-        rounding_decimals,
-        rounding_mode
-    from {{ source('catalog', 'dimensions') }}
-
-),
-
-pieces as (
-
-    select
-        invoice_id,
-        charge_id,
-        part_number,
-        tenant_id,
-        quantity_sum,
+        is_level,
         record_count,
-        quantity_max,
-        quantity_last,
-        last_recorded_at
-    from {{ ref('int_usage_pieces') }}
-    where status = 'rated'
+        aggregate_quantity,
+        quantity,
+        rate
+    from {{ ref('int_group_quantities') }}
 
 ),
 
-distinct_counts as (
+-- A matrix prices each group for itself. Credits are what the groups add up to: their unit.
+priced_groups as (
+
+    select
+        groups.invoice_id,
+        groups.charge_id,
+        groups.part_number,
+        groups.aggregation,
+        groups.is_level,
+        groups.record_count,
+        groups.aggregate_quantity,
+        case when prices.model = 'matrix' then groups.pricing_group else '{}'::jsonb end
+            as pricing_group,
+        case when prices.model = 'matrix' then groups.rate end as unit_amount,
+        case
+            when prices.model = 'credits' then round(groups.quantity * groups.rate, 9)
+            else groups.quantity
+        end as quantity
+    from groups
+    inner join prices
+        on
+            groups.catalog_version = prices.catalog_version
+            and groups.price_id = prices.price_id
+
+),
+
+quantities as (
 
     select
         invoice_id,
         charge_id,
         part_number,
-        distinct_count
-    from {{ ref('int_distinct_counts') }}
-
-),
-
--- A level (max, latest) belongs to a tenant: a customer's level is the sum over its tenants.
-tenant_quantities as (
-
-    select
-        invoice_id,
-        charge_id,
-        part_number,
-        tenant_id,
-        sum(quantity_sum) as quantity_sum,
+        pricing_group,
+        aggregation,
+        is_level,
+        unit_amount,
         sum(record_count) as record_count,
-        max(quantity_max) as quantity_max,
-        {{ latest_by('quantity_last', 'last_recorded_at', 'last_recorded_at is not null') }}
-            as quantity_last
-    from pieces
-    group by invoice_id, charge_id, part_number, tenant_id
-
-),
-
-part_quantities as (
-
-    select
+        sum(aggregate_quantity) as aggregate_quantity,
+        sum(quantity) as quantity
+    from priced_groups
+    group by
         invoice_id,
         charge_id,
         part_number,
-        sum(quantity_sum) as quantity_sum,
-        sum(record_count) as record_count,
-        sum(quantity_max) as quantity_max,
-        sum(quantity_last) as quantity_last
-    from tenant_quantities
-    group by invoice_id, charge_id, part_number
-
-),
-
-aggregated as (
-
-    select
-        parts.invoice_id,
-        parts.charge_id,
-        parts.part_number,
-        parts.included_quantity,
-        dimensions.aggregation,
-        dimensions.aggregation in ('max', 'latest', 'count_distinct') as is_level,
-        dimensions.convert_multiply,
-        dimensions.convert_divide,
-        dimensions.rounding_decimals,
-        dimensions.rounding_mode,
-        coalesce(part_quantities.record_count, 0) as record_count,
-        coalesce(
-            case dimensions.aggregation
-                when 'sum' then part_quantities.quantity_sum
-                when 'count' then part_quantities.record_count
-                when 'max' then part_quantities.quantity_max
-                when 'latest' then part_quantities.quantity_last
-                when 'count_distinct' then distinct_counts.distinct_count
-            end,
-            0
-        ) as aggregate_quantity
-    from parts
-    inner join dimensions
-        on
-            parts.catalog_version = dimensions.catalog_version
-            and parts.dimension_id = dimensions.dimension_id
-    left join part_quantities
-        on
-            parts.invoice_id = part_quantities.invoice_id
-            and parts.charge_id = part_quantities.charge_id
-            and parts.part_number = part_quantities.part_number
-    left join distinct_counts
-        on
-            parts.invoice_id = distinct_counts.invoice_id
-            and parts.charge_id = distinct_counts.charge_id
-            and parts.part_number = distinct_counts.part_number
-
-),
-
-converted as (
-
-    select
-        aggregated.*,
-        {{ divide(
-            'aggregated.aggregate_quantity * aggregated.convert_multiply',
-            'aggregated.convert_divide',
-            18
-        ) }} as converted_quantity
-    from aggregated
-
-),
-
-rounded as (
-
-    select
-        converted.*,
-        round(
-            {{ round_by_mode(
-                'converted.converted_quantity',
-                'converted.rounding_decimals',
-                'converted.rounding_mode'
-            ) }},
-            9
-        ) as quantity
-    from converted
+        pricing_group,
+        aggregation,
+        is_level,
+        unit_amount
 
 ),
 
@@ -165,17 +97,24 @@ rounded as (
 running as (
 
     select
-        rounded.*,
-        case when rounded.is_level then rounded.part_number end as level_part,
-        sum(rounded.quantity) over (
+        quantities.*,
+        parts.included_quantity,
+        case when quantities.is_level then quantities.part_number end as level_part,
+        sum(quantities.quantity) over (
             partition by
-                rounded.invoice_id,
-                rounded.charge_id,
-                case when rounded.is_level then rounded.part_number end
-            order by rounded.part_number
+                quantities.invoice_id,
+                quantities.charge_id,
+                quantities.pricing_group,
+                case when quantities.is_level then quantities.part_number end
+            order by quantities.part_number
             rows between unbounded preceding and current row
         ) as quantity_until
-    from rounded
+    from quantities
+    inner join parts
+        on
+            quantities.invoice_id = parts.invoice_id
+            and quantities.charge_id = parts.charge_id
+            and quantities.part_number = parts.part_number
 
 ),
 
@@ -202,6 +141,7 @@ billable as (
             partition by
                 beyond_included.invoice_id,
                 beyond_included.charge_id,
+                beyond_included.pricing_group,
                 beyond_included.level_part
             order by beyond_included.part_number
         ) as billable_quantity
@@ -213,11 +153,13 @@ select
     invoice_id::text as invoice_id,
     charge_id::text as charge_id,
     part_number::integer as part_number,
+    pricing_group::jsonb as pricing_group,
     aggregation::text as aggregation,
     is_level::boolean as is_level,
     record_count::bigint as record_count,
     aggregate_quantity::numeric(38, 9) as aggregate_quantity,
     quantity::numeric(38, 9) as quantity,
     included_quantity::numeric(38, 9) as included_quantity,
-    billable_quantity::numeric(38, 9) as billable_quantity
+    billable_quantity::numeric(38, 9) as billable_quantity,
+    unit_amount::numeric(38, 12) as unit_amount
 from billable

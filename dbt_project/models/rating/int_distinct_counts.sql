@@ -14,8 +14,10 @@ parts as (
         charge_id,
         part_number,
         catalog_version,
-        dimension_id
+        dimension_id,
+        price_id
     from {{ ref('int_charge_parts') }}
+    where bucket_every is null
 
 ),
 
@@ -30,11 +32,32 @@ dimensions as (
 
 ),
 
+price_keys as (
+
+    select
+        catalog_version,
+        price_id,
+        metadata_keys
+    from {{ ref('int_price_keys') }}
+
+),
+
+group_keys as (
+
+    select
+        dimension_id,
+        array_agg(distinct metadata_key) as metadata_keys
+    from {{ source('catalog', 'dimension_keys') }}
+    group by dimension_id
+
+),
+
 spans as (
 
     select
         tenant_id,
         dimension_id,
+        usage_filter,
         span_start_at,
         span_end_at,
         invoice_id,
@@ -50,12 +73,14 @@ counted_spans as (
     select
         spans.tenant_id,
         spans.dimension_id,
+        spans.usage_filter,
         spans.span_start_at,
         spans.span_end_at,
         spans.invoice_id,
         spans.charge_id,
         spans.part_number,
-        dimensions.distinct_on
+        dimensions.distinct_on,
+        price_keys.metadata_keys
     from spans
     inner join parts
         on
@@ -66,6 +91,10 @@ counted_spans as (
         on
             parts.catalog_version = dimensions.catalog_version
             and parts.dimension_id = dimensions.dimension_id
+    left join price_keys
+        on
+            parts.catalog_version = price_keys.catalog_version
+            and parts.price_id = price_keys.price_id
 
 ),
 
@@ -75,6 +104,7 @@ values_daily as (
         tenant_id,
         dimension_id,
         usage_date::timestamp at time zone 'UTC' as started_at,
+        usage_group,
         metadata_key,
         metadata_value
     from {{ ref('int_usage_values_daily') }}
@@ -89,6 +119,8 @@ whole_days as (
         counted_spans.invoice_id,
         counted_spans.charge_id,
         counted_spans.part_number,
+        {{ group_by_keys('values_daily.usage_group', 'counted_spans.metadata_keys') }}
+            as pricing_group,
         values_daily.metadata_value
     from counted_spans
     inner join values_daily
@@ -98,6 +130,7 @@ whole_days as (
             and counted_spans.distinct_on = values_daily.metadata_key
             and counted_spans.span_start_at <= values_daily.started_at
             and counted_spans.span_end_at >= values_daily.started_at + interval '1 day'
+            and {{ meets_filter('values_daily.usage_group', 'counted_spans.usage_filter') }}
 
 ),
 
@@ -125,6 +158,7 @@ cut_entries as (
         entries.tenant_id,
         entries.dimension_id,
         entries.occurred_at,
+        {{ usage_group('entries.metadata', 'group_keys.metadata_keys') }} as usage_group,
         entries.metadata,
         cut_days.started_at
     from cut_days
@@ -139,6 +173,8 @@ cut_entries as (
     }}
     inner join parameters
         on entries.build_number <= parameters.journal_watermark
+    left join group_keys
+        on entries.dimension_id = group_keys.dimension_id
 
 ),
 
@@ -148,6 +184,7 @@ cut_values as (
         counted_spans.invoice_id,
         counted_spans.charge_id,
         counted_spans.part_number,
+        {{ group_by_keys('entries.usage_group', 'counted_spans.metadata_keys') }} as pricing_group,
         {{ json_text('entries.metadata', 'counted_spans.distinct_on') }} as metadata_value
     from cut_entries as entries
     inner join counted_spans
@@ -160,6 +197,7 @@ cut_values as (
                 entries.started_at < counted_spans.span_start_at
                 or entries.started_at + interval '1 day' > counted_spans.span_end_at
             )
+            and {{ meets_filter('entries.usage_group', 'counted_spans.usage_filter') }}
     left join cut_entries as reversals
         on
             entries.record_key = reversals.record_key
@@ -177,6 +215,7 @@ counts as (
         invoice_id,
         charge_id,
         part_number,
+        pricing_group,
         count(distinct metadata_value) as distinct_count
     from (
         select *
@@ -187,7 +226,7 @@ counts as (
         select *
         from cut_values
     ) as found
-    group by invoice_id, charge_id, part_number
+    group by invoice_id, charge_id, part_number, pricing_group
 
 )
 
@@ -195,5 +234,6 @@ select
     invoice_id::text as invoice_id,
     charge_id::text as charge_id,
     part_number::integer as part_number,
+    pricing_group::jsonb as pricing_group,
     distinct_count::bigint as distinct_count
 from counts

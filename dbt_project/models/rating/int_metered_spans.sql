@@ -49,7 +49,8 @@ charges as (
         catalog_version,
         plan_id,
         charge_id,
-        dimension_id
+        dimension_id,
+        usage_filter
     from {{ source('catalog', 'charges') }}
     where dimension_id is not null
 
@@ -65,6 +66,7 @@ parts as (
         contract_id,
         customer_id,
         dimension_id,
+        usage_filter,
         is_closed,
         part_start_at,
         part_end_at
@@ -90,6 +92,7 @@ billed_spans as (
     select
         tenants_today.tenant_id,
         parts.dimension_id,
+        parts.usage_filter,
         parts.part_start_at as span_start_at,
         parts.part_end_at as span_end_at,
         'rated' as status,
@@ -116,6 +119,7 @@ billed_spans as (
     select
         tenants.tenant_id,
         parts.dimension_id,
+        parts.usage_filter,
         parts.part_start_at as span_start_at,
         parts.part_end_at as span_end_at,
         'rated' as status,
@@ -143,6 +147,7 @@ trial_spans as (
     select
         tenants.tenant_id,
         charges.dimension_id,
+        charges.usage_filter,
         {{ start_of_day('contracts.start_date', 'customers.timezone') }} as span_start_at,
         {{ start_of_day(
             'least(contracts.billing_start_date, contracts.end_date)', 'customers.timezone'
@@ -211,6 +216,7 @@ closed_until as (
         on
             open_spans.tenant_id = closed_spans.tenant_id
             and open_spans.dimension_id = closed_spans.dimension_id
+            and {{ filters_may_meet('open_spans.usage_filter', 'closed_spans.usage_filter') }}
             and open_spans.span_start_at < closed_spans.span_end_at
             and open_spans.span_end_at > closed_spans.span_start_at
     inner join sequences as closed_sequences
@@ -258,6 +264,7 @@ spans as (
 select
     tenant_id::text as tenant_id,
     dimension_id::text as dimension_id,
+    usage_filter::jsonb as usage_filter,
     clipped_start_at::timestamptz as span_start_at,
     span_end_at::timestamptz as span_end_at,
     status::text as status,

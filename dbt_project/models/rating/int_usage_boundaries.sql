@@ -6,7 +6,10 @@ spans as (
         tenant_id,
         dimension_id,
         span_start_at,
-        span_end_at
+        span_end_at,
+        invoice_id,
+        charge_id,
+        part_number
     from {{ ref('int_metered_spans') }}
 
 ),
@@ -18,6 +21,21 @@ periods as (
         period_start_at,
         period_end_at
     from {{ ref('int_contract_periods') }}
+
+),
+
+-- Buckets of a day begin with the customer's days.
+bucketed_parts as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        timezone,
+        part_start,
+        part_end
+    from {{ ref('int_charge_parts') }}
+    where bucket_every = 'day'
 
 ),
 
@@ -83,6 +101,24 @@ boundaries as (
         on used.tenant_id = tenants.tenant_id
     inner join edges_of_periods
         on tenants.customer_id = edges_of_periods.customer_id
+
+    union distinct
+
+    select
+        spans.tenant_id,
+        spans.dimension_id,
+        {{ start_of_day('days.started_on', 'bucketed_parts.timezone') }} as boundary_at
+    from spans
+    inner join bucketed_parts
+        on
+            spans.invoice_id = bucketed_parts.invoice_id
+            and spans.charge_id = bucketed_parts.charge_id
+            and spans.part_number = bucketed_parts.part_number
+    cross join lateral (
+        select bucketed_parts.part_start + numbers.number as started_on
+        from generate_series(1, bucketed_parts.part_end - bucketed_parts.part_start - 1)
+            as numbers (number)
+    ) as days
 
 )
 

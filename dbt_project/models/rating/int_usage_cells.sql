@@ -10,10 +10,19 @@ boundaries as (
 
 ),
 
-parameters as (
+-- Buckets of an hour need the hours of their dimension, whatever no boundary cuts.
+hourly_dimensions as (
 
-    select journal_watermark
-    from {{ source('ops', 'parameters') }}
+    select distinct dimension_id
+    from {{ source('catalog', 'charges') }}
+    where bucket_every = 'hour'
+
+),
+
+grouped_dimensions as (
+
+    select distinct dimension_id
+    from {{ source('catalog', 'dimension_keys') }}
 
 ),
 
@@ -22,14 +31,21 @@ monthly as (
     select
         tenant_id,
         dimension_id,
+        '{}'::jsonb as usage_group,
         usage_month::timestamp at time zone 'UTC' as started_at,
-        quantity_sum,
-        record_count,
-        quantity_min,
-        quantity_max,
-        quantity_last,
-        last_recorded_at
+        {{ usage_values() }}
     from {{ ref('fct_usage_monthly') }}
+    where dimension_id not in (select grouped_dimensions.dimension_id from grouped_dimensions)
+
+    union all
+
+    select
+        tenant_id,
+        dimension_id,
+        usage_group,
+        usage_month::timestamp at time zone 'UTC' as started_at,
+        {{ usage_values() }}
+    from {{ ref('int_usage_groups_monthly') }}
 
 ),
 
@@ -38,15 +54,23 @@ daily as (
     select
         tenant_id,
         dimension_id,
+        '{}'::jsonb as usage_group,
         usage_date::timestamp at time zone 'UTC' as started_at,
         {{ utc_month("usage_date::timestamp at time zone 'UTC'") }} as month_start_at,
-        quantity_sum,
-        record_count,
-        quantity_min,
-        quantity_max,
-        quantity_last,
-        last_recorded_at
+        {{ usage_values() }}
     from {{ ref('fct_usage_daily') }}
+    where dimension_id not in (select grouped_dimensions.dimension_id from grouped_dimensions)
+
+    union all
+
+    select
+        tenant_id,
+        dimension_id,
+        usage_group,
+        usage_date::timestamp at time zone 'UTC' as started_at,
+        {{ utc_month("usage_date::timestamp at time zone 'UTC'") }} as month_start_at,
+        {{ usage_values() }}
+    from {{ ref('int_usage_groups_daily') }}
 
 ),
 
@@ -55,15 +79,23 @@ hourly as (
     select
         tenant_id,
         dimension_id,
+        '{}'::jsonb as usage_group,
         usage_hour as started_at,
         {{ utc_day('usage_hour') }} as day_start_at,
-        quantity_sum,
-        record_count,
-        quantity_min,
-        quantity_max,
-        quantity_last,
-        last_recorded_at
+        {{ usage_values() }}
     from {{ ref('fct_usage_hourly') }}
+    where dimension_id not in (select grouped_dimensions.dimension_id from grouped_dimensions)
+
+    union all
+
+    select
+        tenant_id,
+        dimension_id,
+        usage_group,
+        usage_hour as started_at,
+        {{ utc_day('usage_hour') }} as day_start_at,
+        {{ usage_values() }}
+    from {{ ref('int_usage_groups_hourly') }}
 
 ),
 
@@ -76,6 +108,15 @@ split_months as (
     from boundaries
     where boundary_at <> {{ utc_month('boundary_at') }}
 
+    union distinct
+
+    select
+        tenant_id,
+        dimension_id,
+        usage_month::timestamp at time zone 'UTC' as started_at
+    from {{ ref('fct_usage_monthly') }}
+    where dimension_id in (select hourly_dimensions.dimension_id from hourly_dimensions)
+
 ),
 
 split_days as (
@@ -86,6 +127,15 @@ split_days as (
         {{ utc_day('boundary_at') }} as started_at
     from boundaries
     where boundary_at <> {{ utc_day('boundary_at') }}
+
+    union distinct
+
+    select distinct
+        tenant_id,
+        dimension_id,
+        usage_date::timestamp at time zone 'UTC' as started_at
+    from {{ ref('fct_usage_daily') }}
+    where dimension_id in (select hourly_dimensions.dimension_id from hourly_dimensions)
 
 ),
 
@@ -105,13 +155,9 @@ whole_months as (
     select
         monthly.tenant_id,
         monthly.dimension_id,
+        monthly.usage_group,
         monthly.started_at,
-        monthly.quantity_sum,
-        monthly.record_count,
-        monthly.quantity_min,
-        monthly.quantity_max,
-        monthly.quantity_last,
-        monthly.last_recorded_at
+        {{ usage_values('monthly') }}
     from monthly
     left join split_months
         on
@@ -127,13 +173,9 @@ whole_days as (
     select
         daily.tenant_id,
         daily.dimension_id,
+        daily.usage_group,
         daily.started_at,
-        daily.quantity_sum,
-        daily.record_count,
-        daily.quantity_min,
-        daily.quantity_max,
-        daily.quantity_last,
-        daily.last_recorded_at
+        {{ usage_values('daily') }}
     from daily
     inner join split_months
         on
@@ -154,13 +196,9 @@ whole_hours as (
     select
         hourly.tenant_id,
         hourly.dimension_id,
+        hourly.usage_group,
         hourly.started_at,
-        hourly.quantity_sum,
-        hourly.record_count,
-        hourly.quantity_min,
-        hourly.quantity_max,
-        hourly.quantity_last,
-        hourly.last_recorded_at
+        {{ usage_values('hourly') }}
     from hourly
     inner join split_days
         on
@@ -176,77 +214,16 @@ whole_hours as (
 
 ),
 
-split_instants as (
-
-    select distinct started_at
-    from split_hours
-
-),
-
--- Where a boundary lies inside a UTC hour (Kolkata, Kathmandu), the records are taken from the
--- journal, each by its own instant. Of the journal, these hours are read and nothing else.
-split_entries as (
-
-    select
-        entries.record_key,
-        entries.is_reversal,
-        entries.tenant_id,
-        entries.dimension_id,
-        entries.occurred_at,
-        entries.value,
-        entries.sign
-    from split_instants
-    {{
-        look_through(
-            ref('jnl_usage_entries'),
-            'entries',
-            'occurred_at',
-            'split_instants.started_at',
-            "split_instants.started_at + interval '1 hour'"
-        )
-    }}
-    inner join parameters
-        on entries.build_number <= parameters.journal_watermark
-    inner join split_hours
-        on
-            entries.tenant_id = split_hours.tenant_id
-            and entries.dimension_id = split_hours.dimension_id
-            and split_instants.started_at = split_hours.started_at
-
-),
-
-standing_entries as (
-
-    select
-        split_entries.record_key,
-        split_entries.tenant_id,
-        split_entries.dimension_id,
-        split_entries.occurred_at,
-        split_entries.value,
-        split_entries.sign,
-        split_entries.sign = 1 and reversals.record_key is null as is_standing
-    from split_entries
-    left join split_entries as reversals
-        on
-            split_entries.record_key = reversals.record_key
-            and reversals.is_reversal
-
-),
-
+-- Where a boundary lies inside a UTC hour (Kolkata, Kathmandu), each instant is a cell.
 instants as (
 
     select
         tenant_id,
         dimension_id,
-        occurred_at as started_at,
-        sum(value) as quantity_sum,
-        sum(sign) as record_count,
-        min(value) filter (where is_standing) as quantity_min,
-        max(value) filter (where is_standing) as quantity_max,
-        {{ latest_by('value', 'occurred_at', 'is_standing', key='record_key') }} as quantity_last,
-        max(occurred_at) filter (where is_standing) as last_recorded_at
-    from standing_entries
-    group by tenant_id, dimension_id, occurred_at
+        usage_group,
+        started_at,
+        {{ usage_values() }}
+    from {{ ref('int_usage_instants') }}
 
 ),
 
@@ -275,11 +252,7 @@ cells as (
 select
     tenant_id::text as tenant_id,
     dimension_id::text as dimension_id,
+    usage_group::jsonb as usage_group,
     started_at::timestamptz as started_at,
-    quantity_sum::numeric(38, 9) as quantity_sum,
-    record_count::bigint as record_count,
-    quantity_min::numeric(38, 9) as quantity_min,
-    quantity_max::numeric(38, 9) as quantity_max,
-    quantity_last::numeric(38, 9) as quantity_last,
-    last_recorded_at::timestamptz as last_recorded_at
+    {{ typed_usage_values() }}
 from cells

@@ -12,13 +12,9 @@ cells as (
     select
         tenant_id,
         dimension_id,
+        usage_group,
         started_at,
-        quantity_sum,
-        record_count,
-        quantity_min,
-        quantity_max,
-        quantity_last,
-        last_recorded_at
+        {{ usage_values() }}
     from {{ ref('int_usage_cells') }}
 
 ),
@@ -28,6 +24,7 @@ spans as (
     select
         tenant_id,
         dimension_id,
+        usage_filter,
         span_start_at,
         span_end_at,
         status,
@@ -107,6 +104,7 @@ assigned as (
             and cells.dimension_id = spans.dimension_id
             and cells.started_at >= spans.span_start_at
             and cells.started_at < spans.span_end_at
+            and {{ meets_filter('cells.usage_group', 'spans.usage_filter') }}
 
 ),
 
@@ -143,6 +141,7 @@ pieces as (
     select
         tenant_id,
         dimension_id,
+        usage_group,
         {{ utc_month('started_at') }} as month_start_at,
         coalesce(status, 'unassigned') as status,
         explained_reason as reason,
@@ -151,17 +150,12 @@ pieces as (
         invoice_id,
         charge_id,
         part_number,
-        sum(quantity_sum) as quantity_sum,
-        sum(record_count) as record_count,
-        min(quantity_min) as quantity_min,
-        max(quantity_max) as quantity_max,
-        {{ latest_by('quantity_last', 'last_recorded_at', 'last_recorded_at is not null') }}
-            as quantity_last,
-        max(last_recorded_at) as last_recorded_at
+        {{ usage_values_of_cells() }}
     from explained
     group by
         tenant_id,
         dimension_id,
+        usage_group,
         {{ utc_month('started_at') }},
         status,
         explained_reason,
@@ -176,6 +170,7 @@ pieces as (
 select
     tenant_id::text as tenant_id,
     dimension_id::text as dimension_id,
+    usage_group::jsonb as usage_group,
     (month_start_at at time zone 'UTC')::date as usage_month,
     status::text as status,
     reason::text as reason,
@@ -184,10 +179,5 @@ select
     invoice_id::text as invoice_id,
     charge_id::text as charge_id,
     part_number::integer as part_number,
-    quantity_sum::numeric(38, 9) as quantity_sum,
-    record_count::bigint as record_count,
-    quantity_min::numeric(38, 9) as quantity_min,
-    quantity_max::numeric(38, 9) as quantity_max,
-    quantity_last::numeric(38, 9) as quantity_last,
-    last_recorded_at::timestamptz as last_recorded_at
+    {{ typed_usage_values() }}
 from pieces

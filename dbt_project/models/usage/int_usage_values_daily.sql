@@ -1,39 +1,11 @@
 {{
     config(
         materialized='rollup',
-        cell=['tenant_id', 'dimension_id', 'usage_date', 'metadata_key', 'value_hash'],
+        cell=['tenant_id', 'dimension_id', 'usage_date', 'group_key', 'metadata_key', 'value_hash'],
         rebuilt_by='day',
         usage_month="date_trunc('month', usage_date::timestamp)::date",
-        definition_query="
-            select md5(string_agg(keys.named, ',' order by keys.named))
-            from (
-                select distinct dimension_id || chr(31) || distinct_on as named
-                from catalog.dimensions
-                where distinct_on is not null
-            ) as keys
-        ",
-        new_keys_query="
-            select exists (
-                select 1
-                from (
-                    select
-                        dimensions.dimension_id,
-                        min(versions.accepted_at) as first_accepted_at
-                    from catalog.dimensions
-                    inner join catalog.versions
-                        on dimensions.catalog_version = versions.catalog_version
-                    where dimensions.distinct_on is not null
-                    group by dimensions.dimension_id, dimensions.distinct_on
-                ) as keys
-                inner join journal.jnl_control_totals as totals
-                    on keys.dimension_id = totals.dimension_id
-                inner join ops.archived_months
-                    on totals.usage_month = archived_months.usage_month
-                inner join ops.archives
-                    on archived_months.archive_id = archives.archive_id
-                where keys.first_accepted_at > archives.archived_at
-            )
-        ",
+        definition_query=keys_definition(counted_keys()),
+        new_keys_query=are_keys_new(counted_keys()),
         pre_hook='{{ hash_joins() }}',
         contract={'enforced': false},
         schema='rating',
@@ -60,6 +32,16 @@ keys as (
         distinct_on as metadata_key
     from {{ source('catalog', 'dimensions') }}
     where distinct_on is not null
+
+),
+
+group_keys as (
+
+    select
+        dimension_id,
+        array_agg(distinct metadata_key) as metadata_keys
+    from {{ source('catalog', 'dimension_keys') }}
+    group by dimension_id
 
 ),
 
@@ -122,10 +104,13 @@ valued_entries as (
         entries.usage_date,
         entries.sign,
         keys.metadata_key,
-        {{ json_text('entries.metadata', 'keys.metadata_key') }} as metadata_value
+        {{ json_text('entries.metadata', 'keys.metadata_key') }} as metadata_value,
+        {{ usage_group('entries.metadata', 'group_keys.metadata_keys') }} as usage_group
     from entries
     inner join keys
         on entries.dimension_id = keys.dimension_id
+    left join group_keys
+        on entries.dimension_id = group_keys.dimension_id
     {% if rolled_up_build is not none %}
     inner join touched_days
         on
@@ -136,16 +121,18 @@ valued_entries as (
 
 )
 
--- A value may be longer than an index can hold, hence its hash in the key. A reversal has the
+-- A value or group may be longer than an index can hold, hence its hash in the key. A reversal has the
 -- metadata and the day of its entry, so what was taken back comes to zero.
 select
     tenant_id::text as tenant_id,
     dimension_id::text as dimension_id,
     usage_date::date as usage_date,
+    md5(usage_group::text)::uuid as group_key,
+    usage_group::jsonb as usage_group,
     metadata_key::text as metadata_key,
     md5(metadata_value)::uuid as value_hash,
     metadata_value::text as metadata_value,
     sum(sign)::bigint as record_count
 from valued_entries
 where metadata_value is not null
-group by tenant_id, dimension_id, usage_date, metadata_key, metadata_value
+group by tenant_id, dimension_id, usage_date, usage_group, metadata_key, metadata_value

@@ -1,0 +1,61 @@
+{#-
+    The group of a record: those of `keys` (an array, or null) that its metadata has, with their values
+    as text. It is what filters, matches and breakdowns of charges see of a record.
+-#}
+{% macro usage_group(metadata, keys) -%}
+    coalesce(
+        (
+            select jsonb_object_agg(asked.key, found.value)
+            from unnest({{ keys }}) as asked (key)
+            cross join lateral (select {{ json_text(metadata, 'asked.key') }} as value) as found
+            where found.value is not null
+        ),
+        '{}'::jsonb
+    )
+{%- endmacro %}
+
+
+{#- A group of which only `keys` (an array) count. -#}
+{% macro group_by_keys(usage_group, keys) -%}
+    coalesce(
+        (
+            select jsonb_object_agg(known.key, known.value)
+            from jsonb_each({{ usage_group }}) as known
+            where known.key = any({{ keys }})
+        ),
+        '{}'::jsonb
+    )
+{%- endmacro %}
+
+
+{#- Whether a group meets a filter, {key: [texts]}: of each key it has one of the values. -#}
+{% macro meets_filter(usage_group, usage_filter) -%}
+    (
+        {{ usage_filter }} is null
+        or not exists (
+            select 1
+            from jsonb_each({{ usage_filter }}) as wanted
+            where not coalesce(jsonb_exists(wanted.value, {{ usage_group }} ->> wanted.key), false)
+        )
+    )
+{%- endmacro %}
+
+
+{#- Whether two filters may both hold for one record: they share no key whose values exclude each other. -#}
+{% macro filters_may_meet(one, other) -%}
+    (
+        {{ one }} is null
+        or {{ other }} is null
+        or not exists (
+            select 1
+            from jsonb_each({{ one }}) as wanted
+            inner join jsonb_each({{ other }}) as other_wanted
+                on wanted.key = other_wanted.key
+            where not exists (
+                select 1
+                from jsonb_array_elements_text(wanted.value) as texts (value)
+                where jsonb_exists(other_wanted.value, texts.value)
+            )
+        )
+    )
+{%- endmacro %}

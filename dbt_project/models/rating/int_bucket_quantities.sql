@@ -1,0 +1,192 @@
+with
+
+parts as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        catalog_version,
+        dimension_id,
+        price_id,
+        bucket_every,
+        bucket_then,
+        timezone,
+        part_start_at,
+        part_end_at,
+        part_days
+    from {{ ref('int_charge_parts') }}
+    where bucket_every is not null
+
+),
+
+dimensions as (
+
+    select
+        catalog_version,
+        dimension_id,
+        aggregation
+    from {{ source('catalog', 'dimensions') }}
+
+),
+
+price_keys as (
+
+    select
+        catalog_version,
+        price_id,
+        metadata_keys
+    from {{ ref('int_price_keys') }}
+
+),
+
+spans as (
+
+    select
+        tenant_id,
+        dimension_id,
+        usage_filter,
+        span_start_at,
+        span_end_at,
+        invoice_id,
+        charge_id,
+        part_number
+    from {{ ref('int_metered_spans') }}
+    where status = 'rated'
+
+),
+
+cells as (
+
+    select
+        tenant_id,
+        dimension_id,
+        usage_group,
+        started_at,
+        {{ usage_values() }}
+    from {{ ref('int_usage_cells') }}
+
+),
+
+-- An hour is one of UTC, a day one of the customer; no cell reaches beyond either.
+bucketed as (
+
+    select
+        parts.invoice_id,
+        parts.charge_id,
+        parts.part_number,
+        parts.bucket_then,
+        case
+            when parts.bucket_every = 'hour' then {{ utc_hour('cells.started_at') }}
+            else date_trunc('day', cells.started_at, parts.timezone)
+        end as bucket_start_at,
+        case
+            when parts.bucket_every = 'day' then parts.part_days
+            else ceil(
+                extract(epoch from parts.part_end_at - {{ utc_hour('parts.part_start_at') }}) / 3600
+            )
+        end as bucket_count,
+        dimensions.aggregation,
+        {{ group_by_keys('cells.usage_group', 'price_keys.metadata_keys') }} as pricing_group,
+        cells.tenant_id,
+        {{ usage_values('cells') }}
+    from parts
+    inner join dimensions
+        on
+            parts.catalog_version = dimensions.catalog_version
+            and parts.dimension_id = dimensions.dimension_id
+    left join price_keys
+        on
+            parts.catalog_version = price_keys.catalog_version
+            and parts.price_id = price_keys.price_id
+    inner join spans
+        on
+            parts.invoice_id = spans.invoice_id
+            and parts.charge_id = spans.charge_id
+            and parts.part_number = spans.part_number
+    inner join cells
+        on
+            spans.tenant_id = cells.tenant_id
+            and spans.dimension_id = cells.dimension_id
+            and cells.started_at >= spans.span_start_at
+            and cells.started_at < spans.span_end_at
+            and {{ meets_filter('cells.usage_group', 'spans.usage_filter') }}
+
+),
+
+tenant_buckets as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        pricing_group,
+        bucket_then,
+        bucket_count,
+        bucket_start_at,
+        aggregation,
+        tenant_id,
+        {{ usage_values_of_cells() }}
+    from bucketed
+    group by
+        invoice_id,
+        charge_id,
+        part_number,
+        pricing_group,
+        bucket_then,
+        bucket_count,
+        bucket_start_at,
+        aggregation,
+        tenant_id
+
+),
+
+-- Within a bucket, what the tenants of a customer have adds up.
+buckets as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        pricing_group,
+        bucket_then,
+        bucket_count,
+        bucket_start_at,
+        sum({{ aggregate_of_values('aggregation') }}) as quantity
+    from tenant_buckets
+    group by
+        invoice_id,
+        charge_id,
+        part_number,
+        pricing_group,
+        bucket_then,
+        bucket_count,
+        bucket_start_at
+
+),
+
+-- Buckets in which nothing was used count in an average, as zero.
+combined as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        pricing_group,
+        case bucket_then
+            when 'sum' then sum(quantity)
+            when 'max' then max(quantity)
+            when 'average' then {{ divide('sum(quantity)', 'bucket_count', 18) }}
+        end as quantity
+    from buckets
+    group by invoice_id, charge_id, part_number, pricing_group, bucket_then, bucket_count
+
+)
+
+select
+    invoice_id::text as invoice_id,
+    charge_id::text as charge_id,
+    part_number::integer as part_number,
+    pricing_group::jsonb as pricing_group,
+    quantity::numeric(38, 18) as quantity
+from combined

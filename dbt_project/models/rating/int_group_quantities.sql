@@ -1,0 +1,250 @@
+with
+
+parts as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        catalog_version,
+        dimension_id,
+        price_id,
+        bucket_then
+    from {{ ref('int_charge_parts') }}
+    where dimension_id is not null
+
+),
+
+dimensions as (
+
+    select
+        catalog_version,
+        dimension_id,
+        aggregation,
+        carry_over,
+        convert_multiply,
+        convert_divide,
+        rounding_decimals,
+        rounding_mode
+    from {{ source('catalog', 'dimensions') }}
+
+),
+
+rates as (
+
+    select
+        catalog_version,
+        price_id,
+        rate_number,
+        match,
+        rate
+    from {{ source('catalog', 'price_rates') }}
+
+),
+
+pieces as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        tenant_id,
+        usage_group,
+        {{ usage_values() }}
+    from {{ ref('int_usage_pieces') }}
+    where status = 'rated'
+
+),
+
+price_keys as (
+
+    select
+        catalog_version,
+        price_id,
+        metadata_keys
+    from {{ ref('int_price_keys') }}
+
+),
+
+metered_parts as (
+
+    select
+        parts.invoice_id,
+        parts.charge_id,
+        parts.part_number,
+        parts.catalog_version,
+        parts.price_id,
+        parts.bucket_then,
+        dimensions.aggregation,
+        dimensions.carry_over,
+        dimensions.convert_multiply,
+        dimensions.convert_divide,
+        dimensions.rounding_decimals,
+        dimensions.rounding_mode,
+        price_keys.metadata_keys
+    from parts
+    inner join dimensions
+        on
+            parts.catalog_version = dimensions.catalog_version
+            and parts.dimension_id = dimensions.dimension_id
+    left join price_keys
+        on
+            parts.catalog_version = price_keys.catalog_version
+            and parts.price_id = price_keys.price_id
+
+),
+
+-- A level (max, latest, ...) belongs to a tenant: a customer's level is the sum over its tenants.
+tenant_values as (
+
+    select
+        pieces.invoice_id,
+        pieces.charge_id,
+        pieces.part_number,
+        pieces.tenant_id,
+        {{ group_by_keys('pieces.usage_group', 'metered_parts.metadata_keys') }} as pricing_group,
+        metered_parts.aggregation,
+        {{ usage_values_of_cells() }}
+    from pieces
+    inner join metered_parts
+        on
+            pieces.invoice_id = metered_parts.invoice_id
+            and pieces.charge_id = metered_parts.charge_id
+            and pieces.part_number = metered_parts.part_number
+    group by
+        pieces.invoice_id,
+        pieces.charge_id,
+        pieces.part_number,
+        pieces.tenant_id,
+        pricing_group,
+        metered_parts.aggregation
+
+),
+
+group_values as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        pricing_group,
+        sum(record_count) as record_count,
+        sum({{ aggregate_of_values('aggregation') }}) as aggregate_quantity
+    from tenant_values
+    group by invoice_id, charge_id, part_number, pricing_group
+
+),
+
+-- What single records or buckets are needed for, and cells are not enough.
+measured as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        pricing_group,
+        distinct_count::numeric as aggregate_quantity
+    from {{ ref('int_distinct_counts') }}
+
+    union all
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        pricing_group,
+        quantity as aggregate_quantity
+    from {{ ref('int_bucket_quantities') }}
+
+    union all
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        pricing_group,
+        quantity as aggregate_quantity
+    from {{ ref('int_carried_levels') }}
+
+),
+
+found as (
+
+    select
+        coalesce(group_values.invoice_id, measured.invoice_id) as invoice_id,
+        coalesce(group_values.charge_id, measured.charge_id) as charge_id,
+        coalesce(group_values.part_number, measured.part_number) as part_number,
+        coalesce(group_values.pricing_group, measured.pricing_group) as pricing_group,
+        coalesce(group_values.record_count, 0) as record_count,
+        coalesce(measured.aggregate_quantity, group_values.aggregate_quantity, 0)
+            as aggregate_quantity
+    from group_values
+    full join measured
+        on
+            group_values.invoice_id = measured.invoice_id
+            and group_values.charge_id = measured.charge_id
+            and group_values.part_number = measured.part_number
+            and group_values.pricing_group = measured.pricing_group
+
+),
+
+converted as (
+
+    select
+        metered_parts.*,
+        coalesce(found.pricing_group, '{}'::jsonb) as pricing_group,
+        coalesce(found.record_count, 0) as record_count,
+        coalesce(found.aggregate_quantity, 0) as aggregate_quantity,
+        {{ divide(
+            'coalesce(found.aggregate_quantity, 0) * metered_parts.convert_multiply',
+            'metered_parts.convert_divide',
+            18
+        ) }} as converted_quantity
+    from metered_parts
+    left join found
+        on
+            metered_parts.invoice_id = found.invoice_id
+            and metered_parts.charge_id = found.charge_id
+            and metered_parts.part_number = found.part_number
+
+),
+
+-- The first rate whose match the group has; the last one, the default, matches all.
+rated as (
+
+    select
+        converted.*,
+        (
+            select rates.rate
+            from rates
+            where
+                rates.catalog_version = converted.catalog_version
+                and rates.price_id = converted.price_id
+                and converted.pricing_group @> rates.match
+            order by rates.rate_number
+            limit 1
+        ) as rate
+    from converted
+
+)
+
+select
+    invoice_id::text as invoice_id,
+    charge_id::text as charge_id,
+    part_number::integer as part_number,
+    pricing_group::jsonb as pricing_group,
+    catalog_version::text as catalog_version,
+    price_id::text as price_id,
+    aggregation::text as aggregation,
+    case
+        when bucket_then is null then aggregation not in ('sum', 'count')
+        else bucket_then <> 'sum'
+    end::boolean as is_level,
+    record_count::bigint as record_count,
+    aggregate_quantity::numeric(38, 9) as aggregate_quantity,
+    round(
+        {{ round_by_mode('converted_quantity', 'rounding_decimals', 'rounding_mode') }},
+        9
+    )::numeric(38, 9) as quantity,
+    rate::numeric(38, 12) as rate
+from rated

@@ -1,0 +1,78 @@
+-- depends_on: {{ ref('jnl_usage_entries') }}, {{ ref('jnl_control_totals') }}
+{{
+    config(
+        materialized='rollup',
+        cell=['tenant_id', 'dimension_id', 'usage_date', 'group_key'],
+        rebuilt_by='day',
+        rollup_of='int_usage_groups_hourly',
+        definition_query=keys_definition(grouping_keys()),
+        pre_hook='{{ index_joins() }}',
+        contract={'enforced': false},
+        schema='rating',
+    )
+}}
+
+{%- set rolled_up_build = rolled_up_build() %}
+
+with
+
+{% if rolled_up_build is not none %}
+touched_days as (
+
+    select distinct
+        tenant_id,
+        dimension_id,
+        (occurred_at at time zone 'UTC')::date as usage_date
+    from {{ ref('jnl_usage_entries') }}
+    where build_number > {{ rolled_up_build }}
+
+),
+{% endif %}
+
+hourly as (
+
+    select
+        cells.tenant_id,
+        cells.dimension_id,
+        (cells.usage_hour at time zone 'UTC')::date as usage_date,
+        cells.group_key,
+        cells.usage_group,
+        {{ usage_values('cells') }}
+    {% if rolled_up_build is not none %}
+    from touched_days
+    inner join {{ ref('int_usage_groups_hourly') }} as cells
+        on
+            touched_days.tenant_id = cells.tenant_id
+            and touched_days.dimension_id = cells.dimension_id
+            and cells.usage_hour >= touched_days.usage_date::timestamp at time zone 'UTC'
+            and cells.usage_hour
+            < (touched_days.usage_date + 1)::timestamp at time zone 'UTC'
+    {% else %}
+    from {{ ref('int_usage_groups_hourly') }} as cells
+    where {{ in_rebuilt_period(instant="cells.usage_hour") }}
+    {% endif %}
+
+),
+
+daily as (
+
+    select
+        tenant_id,
+        dimension_id,
+        usage_date,
+        group_key,
+        usage_group,
+        {{ usage_values_of_cells() }}
+    from hourly
+    group by tenant_id, dimension_id, usage_date, group_key, usage_group
+
+)
+
+select
+    tenant_id::text as tenant_id,
+    dimension_id::text as dimension_id,
+    usage_date::date as usage_date,
+    group_key::uuid as group_key,
+    usage_group::jsonb as usage_group,
+    {{ typed_usage_values() }}
+from daily

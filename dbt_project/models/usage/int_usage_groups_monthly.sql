@@ -1,0 +1,77 @@
+-- depends_on: {{ ref('jnl_usage_entries') }}, {{ ref('jnl_control_totals') }}
+{{
+    config(
+        materialized='rollup',
+        cell=['tenant_id', 'dimension_id', 'usage_month', 'group_key'],
+        rebuilt_by='month',
+        rollup_of='int_usage_groups_daily',
+        definition_query=keys_definition(grouping_keys()),
+        pre_hook='{{ index_joins() }}',
+        contract={'enforced': false},
+        schema='rating',
+    )
+}}
+
+{%- set rolled_up_build = rolled_up_build() %}
+
+with
+
+{% if rolled_up_build is not none %}
+touched_months as (
+
+    select distinct
+        tenant_id,
+        dimension_id,
+        date_trunc('month', occurred_at at time zone 'UTC')::date as usage_month
+    from {{ ref('jnl_usage_entries') }}
+    where build_number > {{ rolled_up_build }}
+
+),
+{% endif %}
+
+daily as (
+
+    select
+        cells.tenant_id,
+        cells.dimension_id,
+        date_trunc('month', cells.usage_date::timestamp)::date as usage_month,
+        cells.group_key,
+        cells.usage_group,
+        {{ usage_values('cells') }}
+    {% if rolled_up_build is not none %}
+    from touched_months
+    inner join {{ ref('int_usage_groups_daily') }} as cells
+        on
+            touched_months.tenant_id = cells.tenant_id
+            and touched_months.dimension_id = cells.dimension_id
+            and touched_months.usage_month <= cells.usage_date
+            and touched_months.usage_month + interval '1 month' > cells.usage_date
+    {% else %}
+    from {{ ref('int_usage_groups_daily') }} as cells
+    where {{ in_rebuilt_period(date='cells.usage_date') }}
+    {% endif %}
+
+),
+
+monthly as (
+
+    select
+        tenant_id,
+        dimension_id,
+        usage_month,
+        group_key,
+        usage_group,
+        {{ usage_values_of_cells() }}
+    from daily
+    group by tenant_id, dimension_id, usage_month, group_key, usage_group
+
+)
+
+select
+    tenant_id::text as tenant_id,
+    dimension_id::text as dimension_id,
+    usage_month::date as usage_month,
+    group_key::uuid as group_key,
+    usage_group::jsonb as usage_group,
+    {{ typed_usage_values() }}
+from monthly
