@@ -1,6 +1,6 @@
 """A catalog as rows of the tables of the schema ``catalog``, with its defaults filled in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from sqlalchemy import Table
@@ -10,6 +10,7 @@ from models.contract_rows import contract_rows
 from models.contracts import Customer
 from models.dimensions import CostRule, Dimension
 from models.money import minor_units
+from models.price_models import metadata_keys
 from models.price_rows import Row, TableRow, price_rows
 from models.prices import Plan
 from models.tables import catalog as tables
@@ -38,6 +39,7 @@ def _all_rows(catalog: Catalog) -> Iterator[TableRow]:
         yield tables.dimensions, _dimension_row(dimension)
     for plan in catalog.plans:
         yield from _plan_rows(plan, names)
+    yield from _key_rows(catalog)
     for customer in catalog.customers:
         yield tables.customers, _customer_row(customer, taxes)
         yield from customer_tax_rows(customer, catalog.taxes)
@@ -62,8 +64,8 @@ def _dimension_row(dimension: Dimension) -> Row:
         "rounding_decimals": dimension.rounding.decimals,
         "rounding_mode": dimension.rounding.mode,
         "carry_over": dimension.carry_over,
-        "has_deltas": False,
-        "percentile": None,
+        "has_deltas": dimension.deltas,
+        "percentile": dimension.percentile,
     }
 
 
@@ -91,16 +93,41 @@ def _plan_rows(plan: Plan, dimension_names: dict[str, str]) -> Iterator[TableRow
                 "dimension_id": charge.dimension,
                 "included_quantity": charge.included,
                 "price_id": price_id,
-                "usage_filter": None,
-                "group_by": None,
-                "bucket_every": None,
-                "bucket_then": None,
-                "minimum_amount": None,
-                "maximum_amount": None,
-                "tiers_span": "part",
+                "usage_filter": _as_json(charge.where),
+                "group_by": list(charge.group_by) if charge.group_by else None,
+                "bucket_every": charge.bucket.every if charge.bucket else None,
+                "bucket_then": charge.bucket.then if charge.bucket else None,
+                "minimum_amount": charge.minimum,
+                "maximum_amount": charge.maximum,
+                "tiers_span": charge.tiers_span,
             },
         )
         yield from price_rows(price_id, charge.price)
+
+
+def _as_json(where: Mapping[str, Sequence[str]] | None) -> dict[str, list[str]] | None:
+    return {key: list(values) for key, values in where.items()} if where else None
+
+
+def _key_rows(catalog: Catalog) -> Iterator[TableRow]:
+    """Yield the metadata keys of dimensions that charges, or prices of contracts, tell apart."""
+    named = {(dimension, key) for dimension, keys in _keys_of_charges(catalog) for key in keys}
+    for dimension_id, key in sorted(named):
+        yield tables.dimension_keys, {"dimension_id": dimension_id, "metadata_key": key}
+
+
+def _keys_of_charges(catalog: Catalog) -> Iterator[tuple[str, set[str]]]:
+    plans = {plan.id: plan for plan in catalog.plans}
+    for charge in (charge for plan in catalog.plans for charge in plan.charges):
+        if charge.dimension is not None:
+            keys = {*(charge.where or {}), *(charge.group_by or ())}
+            yield charge.dimension, keys | metadata_keys(charge.price)
+    for customer in catalog.customers:
+        for contract in customer.contracts:
+            for override in contract.overrides:
+                charge = plans[contract.plan].charge(override.charge)
+                if charge is not None and charge.dimension is not None:
+                    yield charge.dimension, metadata_keys(override.price)
 
 
 def _customer_row(customer: Customer, taxes: dict[str, Tax]) -> Row:

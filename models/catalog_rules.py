@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from models.charge_rules import override_rules, plan_rules
 from models.contract_rules import customer_rules
 from models.contracts import Customer
 from models.dimensions import CostRule
 from models.entries import repeated
-from models.prices import Plan
 from models.problems import Problem, did_you_mean
 from models.taxes import tax_rules
+from models.unsupported import unsupported
 
 Entries = Mapping[str, Sequence[Any]]
 
@@ -17,33 +18,21 @@ Entries = Mapping[str, Sequence[Any]]
 def broken_rules(entries: Entries) -> list[Problem]:
     """Return a problem for every rule between entries that is broken."""
     plans = {plan.id: plan for plan in entries["plans"]}
+    dimensions = {dimension.id: dimension for dimension in entries["dimensions"]}
     problems: list[Problem] = []
     for kind in entries:
         # A tax has an entry for each of its rates.
         problems += tax_rules(entries[kind]) if kind == "taxes" else repeated(entries[kind], kind)
     for plan in entries["plans"]:
-        problems += _plan_rules(plan)
+        problems += repeated(plan.charges, f"the charges of {plan.id}")
+        problems += plan_rules(plan, dimensions)
     problems += _shared_tenants(entries["customers"])
     contracts = [contract for customer in entries["customers"] for contract in customer.contracts]
     problems += repeated(contracts, "contracts")
     for customer in entries["customers"]:
         problems += customer_rules(customer, plans)
-    return problems
-
-
-def _plan_rules(plan: Plan) -> Iterator[Problem]:
-    yield from repeated(plan.charges, f"the charges of {plan.id}")
-    first: dict[str, str] = {}
-    for charge in plan.charges:
-        if charge.dimension is None:
-            continue
-        place = charge.place.at("dimension")
-        if charge.dimension in first:
-            yield place.problem(
-                f"the charge {first[charge.dimension]} of this plan prices {charge.dimension} "
-                "already; a plan may have one charge per dimension"
-            )
-        first.setdefault(charge.dimension, charge.id)
+        problems += override_rules(customer, plans, dimensions)
+    return [*problems, *unsupported(entries)]
 
 
 def _shared_tenants(customers: Iterable[Customer]) -> Iterator[Problem]:

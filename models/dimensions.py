@@ -9,6 +9,7 @@ from models.entries import Entry
 from models.fields import (
     Amount,
     Identifier,
+    Percent,
     TenantName,
     Words,
     above_zero,
@@ -16,6 +17,13 @@ from models.fields import (
 )
 
 PositiveRate = Annotated[Amount, AfterValidator(above_zero)]
+# Which aggregations an option of a dimension belongs to.
+OPTIONS = {
+    "distinct_on": ("count_distinct",),
+    "percentile": ("percentile",),
+    "deltas": ("time_weighted",),
+    "carry_over": ("latest", "time_weighted"),
+}
 
 
 class Convert(Entry):
@@ -38,21 +46,34 @@ class Dimension(Entry):
     id: Identifier
     name: Words | None = None
     unit: Words = "unit"
-    aggregation: Literal["sum", "count", "max", "latest", "count_distinct"]
+    aggregation: Literal[
+        "sum",
+        "count",
+        "max",
+        "min",
+        "average",
+        "latest",
+        "count_distinct",
+        "time_weighted",
+        "percentile",
+    ]
     distinct_on: Words | None = None
+    percentile: Annotated[Percent, AfterValidator(above_zero)] | None = None
+    deltas: bool = False
     convert: Convert = Convert()
     rounding: Rounding = Rounding()
     carry_over: bool = False
 
     @model_validator(mode="after")
     def _its_options_fit_its_aggregation(self) -> Self:
-        counts_distinct = self.aggregation == "count_distinct"
-        if counts_distinct and self.distinct_on is None:
+        if self.aggregation == "count_distinct" and self.distinct_on is None:
             raise refusal("count_distinct needs distinct_on, a key of the records' metadata")
-        if self.distinct_on is not None and not counts_distinct:
-            raise refusal("distinct_on belongs to the aggregation count_distinct only")
-        if self.carry_over and self.aggregation != "latest":
-            raise refusal("carry_over belongs to the aggregation latest only")
+        if self.aggregation == "percentile" and self.percentile is None:
+            raise refusal('percentile needs to know which one: percentile: "95"')
+        for key, aggregations in OPTIONS.items():
+            if getattr(self, key) and self.aggregation not in aggregations:
+                kinds = "aggregation" if len(aggregations) == 1 else "aggregations"
+                raise refusal(f"{key} belongs to the {kinds} {' and '.join(aggregations)} only")
         return self
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from models.prices import FlatPrice, PackagePrice, PerUnitPrice, Price, Tier
+from models.price_models import FlatPrice, PackagePrice, PercentagePrice, Price
 from models.tables import catalog as tables
 
 Row = dict[str, Any]
@@ -14,9 +14,10 @@ TableRow = tuple[Table, Row]
 
 
 def price_rows(price_id: str, price: Price) -> Iterator[TableRow]:
-    """Yield the row of a price and those of its tiers."""
+    """Yield the row of a price and those of its tiers and rates."""
     package = price if isinstance(price, PackagePrice) else None
     flat = price if isinstance(price, FlatPrice) else None
+    percentage = price if isinstance(price, PercentagePrice) else None
     yield (
         tables.prices,
         {
@@ -27,15 +28,20 @@ def price_rows(price_id: str, price: Price) -> Iterator[TableRow]:
             "flat_amount": flat.amount if flat else None,
             "timing": flat.timing if flat else None,
             "is_prorated": flat.prorate if flat else None,
-            "fixed_amount": None,
-            "free_records": None,
-            "free_amount": None,
-            "record_minimum": None,
-            "record_maximum": None,
+            "fixed_amount": percentage.fixed_amount if percentage else None,
+            "free_records": percentage.free_records if percentage else None,
+            "free_amount": percentage.free_amount if percentage else None,
+            "record_minimum": percentage.min_amount if percentage else None,
+            "record_maximum": percentage.max_amount if percentage else None,
         },
     )
+    yield from _tier_rows(price_id, price)
+    yield from _rate_rows(price_id, price)
+
+
+def _tier_rows(price_id: str, price: Price) -> Iterator[TableRow]:
     begin = Decimal(0)
-    for number, tier in enumerate(_tiers(price), start=1):
+    for number, tier in enumerate(price.as_tiers(), start=1):
         yield (
             tables.price_tiers,
             {
@@ -50,12 +56,9 @@ def price_rows(price_id: str, price: Price) -> Iterator[TableRow]:
         begin = tier.up_to or begin
 
 
-def _tiers(price: Price) -> tuple[Tier, ...]:
-    """Return the tiers of a price; a flat one has none."""
-    if isinstance(price, FlatPrice):
-        return ()
-    if isinstance(price, PerUnitPrice):
-        return (Tier(unit_amount=price.unit_amount),)
-    if isinstance(price, PackagePrice):
-        return (Tier(unit_amount=price.package_amount),)
-    return price.tiers
+def _rate_rows(price_id: str, price: Price) -> Iterator[TableRow]:
+    for number, (match, rate) in enumerate(price.as_rates(), start=1):
+        yield (
+            tables.price_rates,
+            {"price_id": price_id, "rate_number": number, "match": match, "rate": rate},
+        )

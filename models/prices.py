@@ -1,96 +1,66 @@
-"""Prices, by model; and the charges and plans that they belong to."""
+"""The charges and plans that prices belong to."""
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema, model_validator
 
 from models.entries import Entry
-from models.fields import Amount, Currency, Identifier, Quantity, Words, above_zero, plain, refusal
+from models.fields import (
+    TEXT_SCHEMA,
+    Amount,
+    Currency,
+    Identifier,
+    Quantity,
+    Words,
+    plain,
+    refusal,
+)
+from models.price_models import FlatPrice, MetadataKeys, Price
+
+__all__ = ["Bucket", "Charge", "Interval", "Plan", "Price"]
 
 Interval = Literal["day", "week", "month", "quarter", "year"]
 
 
-class PerUnitPrice(Entry):
-    """The same amount for every unit."""
-
-    model: Literal["per_unit"]
-    unit_amount: Amount
+def as_list(given: Any) -> Any:
+    """Return a list; one value is as good as a list of it."""
+    return given if isinstance(given, list | tuple) else [given]
 
 
-class PackagePrice(Entry):
-    """An amount for every package; ``rounding`` says what becomes of a started one."""
-
-    model: Literal["package"]
-    package_size: Annotated[Quantity, AfterValidator(above_zero)]
-    package_amount: Amount
-    rounding: Literal["up", "down", "half_up"] = "up"
-
-
-class Tier(Entry):
-    """A step of a tiered price, up to and including ``up_to``; the last tier is open."""
-
-    up_to: Annotated[Quantity, AfterValidator(above_zero)] | None = None
-    unit_amount: Amount = Decimal(0)
-    flat_amount: Amount = Decimal(0)
-
-    @model_validator(mode="after")
-    def _says_an_amount(self) -> Self:
-        if not self.model_fields_set & {"unit_amount", "flat_amount"}:
-            raise refusal('needs a unit_amount or a flat_amount; write "0" where it is free')
-        return self
+def in_one_order(values: Sequence[str]) -> tuple[str, ...]:
+    """Return values sorted, for their order means nothing; there is one, and none twice."""
+    if not values:
+        raise refusal("expected at least one value")
+    for number, value in enumerate(values):
+        if value in values[:number]:
+            raise refusal(f"{value} stands twice")
+    return tuple(sorted(values))
 
 
-def in_ascending_order(tiers: Sequence[Tier]) -> Sequence[Tier]:
-    """Return tiers that rise, of which the last one alone is open."""
-    if not tiers:
-        raise refusal("needs at least one tier")
-    if tiers[-1].up_to is not None:
-        raise refusal("the last tier must be open: write up_to: null")
-    bound = Decimal(0)
-    for number, tier in enumerate(tiers[:-1]):
-        if tier.up_to is None:
-            raise refusal(f"only the last tier may be open, and tier [{number}] is too")
-        if tier.up_to <= bound:
-            raise refusal(
-                f"tiers must rise: tier [{number}] ends at {plain(tier.up_to)}, "
-                f"and the one before it at {plain(bound)}"
-            )
-        bound = tier.up_to
-    return tiers
+def with_a_key(conditions: dict[str, Any]) -> dict[str, Any]:
+    """Return conditions of which there is at least one."""
+    if not conditions:
+        raise refusal("expected at least one key: where: {region: [eu, us]}")
+    return conditions
 
 
-Tiers = Annotated[tuple[Tier, ...], AfterValidator(in_ascending_order)]
-
-
-class GraduatedPrice(Entry):
-    """Each tier prices the part of the quantity that lies in it."""
-
-    model: Literal["graduated"]
-    tiers: Tiers
-
-
-class VolumePrice(Entry):
-    """The tier in which the quantity ends prices all of it."""
-
-    model: Literal["volume"]
-    tiers: Tiers
-
-
-class FlatPrice(Entry):
-    """A fee: at the beginning of each period, at its end, or once with the first."""
-
-    model: Literal["flat"]
-    amount: Amount
-    timing: Literal["advance", "arrears", "once"] = "arrears"
-    prorate: bool = True
-
-
-Price = Annotated[
-    PerUnitPrice | PackagePrice | GraduatedPrice | VolumePrice | FlatPrice,
-    Field(discriminator="model"),
+ONE_OR_MORE = {"anyOf": [TEXT_SCHEMA.json_schema, {"type": "array", "items": {}, "minItems": 1}]}
+Values = Annotated[
+    tuple[Words, ...],
+    BeforeValidator(as_list),
+    AfterValidator(in_one_order),
+    WithJsonSchema(ONE_OR_MORE),
 ]
+Filter = Annotated[dict[Words, Values], AfterValidator(with_a_key)]
+
+
+class Bucket(Entry):
+    """Usage is aggregated by the hour or day first, and what that gives once more."""
+
+    every: Literal["hour", "day"]
+    then: Literal["sum", "max", "average"]
 
 
 class Charge(Entry):
@@ -99,8 +69,14 @@ class Charge(Entry):
     id: Identifier
     name: Words | None = None
     dimension: Identifier | None = None
+    where: Filter | None = None
+    group_by: MetadataKeys | None = None
+    bucket: Bucket | None = None
     included: Quantity = Decimal(0)
     price: Price
+    tiers_span: Literal["part", "period"] = "part"
+    minimum: Amount | None = None
+    maximum: Amount | None = None
 
     @model_validator(mode="after")
     def _fees_have_no_dimension(self) -> Self:
@@ -109,9 +85,23 @@ class Charge(Entry):
             raise refusal("a flat price bills no usage: leave out the dimension")
         if not is_fee and self.dimension is None:
             raise refusal(f"a price of the model {self.price.model} needs a dimension")
-        if is_fee and self.included:
-            raise refusal("a flat price bills no usage: leave out included")
+        for key in self.usage_options() if is_fee else ():
+            raise refusal(f"a flat price bills no usage: leave out {key}")
         return self
+
+    @model_validator(mode="after")
+    def _its_bounds_leave_room(self) -> Self:
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise refusal(
+                f"the minimum {plain(self.minimum)} is more than the maximum {plain(self.maximum)}"
+            )
+        return self
+
+    def usage_options(self) -> list[str]:
+        """Return the keys, given and not neutral, that concern the charge's usage."""
+        neutral = {"included": Decimal(0), "tiers_span": "part"}
+        keys = ("where", "group_by", "bucket", "included", "tiers_span", "minimum", "maximum")
+        return [key for key in keys if getattr(self, key) != neutral.get(key)]
 
     @property
     def is_fee(self) -> bool:

@@ -36,8 +36,8 @@ def test_all_problems_of_all_files_are_told_at_once(folder: Path) -> None:
         d="plans:\n  - {id: [\n",
         e="plan: []\n",
     ) == [
-        "catalog/a.yml:2: dimensions[0].aggregation: expected sum, count, max, latest or "
-        'count_distinct, not "total"',
+        "catalog/a.yml:2: dimensions[0].aggregation: expected sum, count, max, min, average, "
+        'latest, count_distinct, time_weighted or percentile, not "total"',
         "catalog/a.yml:3: dimensions[1].unt: unt is not a known key; did you mean unit?",
         "catalog/b.yml:5: plans[0].charges[0].price.unit_amount: 0.08 is a YAML float, which "
         'is not exact; write "0.08" with quotes',
@@ -67,8 +67,10 @@ def test_all_problems_of_all_files_are_told_at_once(folder: Path) -> None:
             "a flat price bills no usage: leave out included",
         ),
         (
-            "{id: a, dimension: d, price: {model: stairstep, tiers: []}}",
-            'price.model: expected per_unit, package, graduated, volume or flat, not "stairstep"',
+            "{id: a, dimension: d, price: {model: stairs, tiers: []}}",
+            "price.model: expected per_unit, package, graduated, volume, stairstep, percentage, "
+            'graduated_percentage, dynamic, credits, matrix or flat, not "stairs"; did you mean '
+            "stairstep?",
         ),
         (
             "{id: a, dimension: d, price: {unit_amount: 1}}",
@@ -123,8 +125,8 @@ def test_all_problems_of_all_files_are_told_at_once(folder: Path) -> None:
         ),
         ("{id: 'a/b', dimension: d, price: {model: per_unit, unit_amount: 1}}", "is not an id"),
         (
-            "{id: a, dimension: d, where: {x: y}, price: {model: per_unit, unit_amount: 1}}",
-            "where is not a known key",
+            "{id: a, dimension: d, wher: {x: y}, price: {model: per_unit, unit_amount: 1}}",
+            "wher is not a known key; did you mean where?",
         ),
     ],
 )
@@ -227,7 +229,12 @@ def test_overrides_that_follow_each_other_are_fine(folder: Path) -> None:
     [
         ("{id: d, aggregation: count_distinct}", "count_distinct needs distinct_on"),
         ("{id: d, aggregation: sum, distinct_on: x}", "distinct_on belongs to"),
-        ("{id: d, aggregation: sum, carry_over: true}", "carry_over belongs to"),
+        (
+            "{id: d, aggregation: sum, carry_over: true}",
+            "carry_over belongs to the aggregations latest and time_weighted only",
+        ),
+        ("{id: d, aggregation: max, deltas: true}", "deltas belongs to the aggregation"),
+        ("{id: d, aggregation: max, percentile: 95}", "percentile belongs to"),
         ("{id: d, aggregation: latest, carry_over: maybe}", "expected true or false"),
         ('{id: d, aggregation: sum, convert: {divide: "0.0"}}', "must be more than 0"),
         ("{id: d, aggregation: sum, rounding: {decimals: 10}}", "must be at most 9"),
@@ -321,15 +328,6 @@ def test_usage_is_not_billed_by_two_contracts_at_once(folder: Path) -> None:
     ]
     write(folder, {"b": text.replace("2026-02-28", "2026-03-01")})
     assert len(load_catalog(folder).customers[0].contracts) == 2
-
-
-def test_a_plan_prices_a_dimension_once(folder: Path) -> None:
-    charge = "{id: a, dimension: data, price: {model: per_unit, unit_amount: 1}}"
-    text = with_plan(charge) + f"      - {charge.replace('id: a', 'id: b')}\n"
-    assert problems_of(folder, a=DIMENSIONS, b=text) == [
-        "catalog/b.yml:6: plans[0].charges[1].dimension: the charge a of this plan prices "
-        "data already; a plan may have one charge per dimension"
-    ]
 
 
 def test_what_a_broken_file_may_define_is_not_called_unknown(folder: Path) -> None:

@@ -1,0 +1,150 @@
+"""Rules between a charge, its price and its dimension, and between the charges of a plan."""
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+
+from models.contracts import Customer
+from models.dimensions import Dimension
+from models.price_models import (
+    CreditsPrice,
+    GraduatedPercentagePrice,
+    GraduatedPrice,
+    MatrixPrice,
+    PackagePrice,
+    PercentagePrice,
+    Price,
+    StairstepPrice,
+    VolumePrice,
+)
+from models.prices import Charge, Plan
+from models.problems import Problem, listed
+from models.yaml_files import Place
+
+STEPPED = (
+    PackagePrice,
+    GraduatedPrice,
+    VolumePrice,
+    StairstepPrice,
+    GraduatedPercentagePrice,
+)
+ADDING_UP = ("sum", "count")
+NOT_BY_BUCKET = ("count_distinct", "time_weighted", "percentile")
+
+
+def plan_rules(plan: Plan, dimensions: Mapping[str, Dimension]) -> Iterator[Problem]:
+    """Yield a problem for every rule that the charges of a plan break."""
+    for charge in plan.charges:
+        dimension = dimensions.get(charge.dimension or "")
+        yield from _tiers_that_span(charge, dimension)
+        yield from _buckets(charge, dimension)
+        yield from price_rules(charge, charge.price, charge.place, dimension)
+    for first, second in combinations(plan.charges, 2):
+        if may_share_usage(first, second):
+            yield second.place.at("dimension").problem(
+                f"the charge {first.id} of this plan prices {second.dimension} already, in "
+                f"{first.place}; two charges may price one dimension only if their where "
+                "exclude each other: a key that both have, and no value of it that both have"
+            )
+
+
+def override_rules(
+    customer: Customer, plans: Mapping[str, Plan], dimensions: Mapping[str, Dimension]
+) -> Iterator[Problem]:
+    """Yield a problem for every override whose price its charge cannot have."""
+    for contract in customer.contracts:
+        plan = plans.get(contract.plan)
+        for override in contract.overrides:
+            charge = plan.charge(override.charge) if plan else None
+            if charge is not None:
+                dimension = dimensions.get(charge.dimension or "")
+                yield from price_rules(charge, override.price, override.place, dimension)
+
+
+def may_share_usage(first: Charge, second: Charge) -> bool:
+    """Return whether a record may be billed by both of two charges."""
+    if first.dimension is None or first.dimension != second.dimension:
+        return False
+    if first.place.is_partial or second.place.is_partial:
+        return False
+    one, other = first.where or {}, second.where or {}
+    return all(set(one[key]) & set(other[key]) for key in one.keys() & other.keys())
+
+
+def price_rules(
+    charge: Charge, price: Price, place: Place, dimension: Dimension | None
+) -> Iterator[Problem]:
+    """Yield what a price, the charge's own or an override's, has against the charge.
+
+    The place is that of the charge or the override, below which the price stands.
+    """
+    if isinstance(price, MatrixPrice) and charge.included:
+        yield place.at("price").problem(
+            f"the charge {charge.id} has included units, and a matrix does not say at which of "
+            "its prices they are free; give them a charge or a credit of their own"
+        )
+    if isinstance(price, PercentagePrice):
+        yield from _record_options(charge, price, place, dimension)
+    yield from _matches_without_usage(charge, price, place)
+
+
+def _record_options(
+    charge: Charge, price: PercentagePrice, place: Place, dimension: Dimension | None
+) -> Iterator[Problem]:
+    options = price.record_options()
+    place = place.at("price", *options[:1])
+    if options and dimension is not None and dimension.aggregation != "sum":
+        yield place.problem(
+            f"{options[0]} is asked of each record, and the dimension {dimension.id} has the "
+            f"aggregation {dimension.aggregation}; expected sum"
+        )
+    elif options and charge.bucket is not None:
+        yield place.problem(f"{options[0]} is asked of each record, and the charge has a bucket")
+    elif charge.included and price.record_options(but=["fixed_amount"]):
+        yield place.problem(
+            f"the charge {charge.id} has included units, which do not say of which records they "
+            "are; write free_amount instead"
+        )
+
+
+def _matches_without_usage(charge: Charge, price: Price, place: Place) -> Iterator[Problem]:
+    key_of_rates = "prices" if isinstance(price, MatrixPrice) else "rates"
+    if not isinstance(price, MatrixPrice | CreditsPrice):
+        return
+    for number, (match, _) in enumerate(price.as_rates()):
+        for key, value in match.items():
+            values = (charge.where or {}).get(key)
+            if values is not None and value not in values:
+                yield place.at("price", key_of_rates, number, "match", key).problem(
+                    f"{value} never holds: the charge bills usage where {key} is {listed(values)}"
+                )
+
+
+def _tiers_that_span(charge: Charge, dimension: Dimension | None) -> Iterator[Problem]:
+    if charge.tiers_span == "part":
+        return
+    place = charge.place.at("tiers_span")
+    if not isinstance(charge.price, STEPPED):
+        yield place.problem(
+            f"a price of the model {charge.price.model} has no tiers: leave out tiers_span"
+        )
+    elif not _adds_up(charge, dimension):
+        yield place.problem(
+            "tiers run over a period where its parts add up: expected the aggregation sum or "
+            "count, or a bucket with then: sum"
+        )
+
+
+def _adds_up(charge: Charge, dimension: Dimension | None) -> bool:
+    if charge.bucket is not None:
+        return charge.bucket.then == "sum"
+    return dimension is None or dimension.aggregation in ADDING_UP
+
+
+def _buckets(charge: Charge, dimension: Dimension | None) -> Iterator[Problem]:
+    if charge.bucket is None or dimension is None:
+        return
+    if dimension.aggregation in NOT_BY_BUCKET:
+        yield charge.place.at("bucket").problem(
+            f"the dimension {dimension.id} has the aggregation {dimension.aggregation}, which is "
+            "not made of hours or days: leave out the bucket"
+        )

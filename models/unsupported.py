@@ -1,0 +1,48 @@
+"""What the catalog's files may say and no model rates yet: refused, so that nothing is left out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from models.price_models import PercentagePrice, Price
+from models.prices import Charge
+from models.problems import Problem
+from models.yaml_files import Place
+
+AGGREGATIONS = ("min", "average", "time_weighted", "percentile")
+CHARGE_OPTIONS = ("where", "group_by", "bucket", "minimum", "maximum")
+PRICE_MODELS = ("credits", "matrix")
+RECORD_OPTIONS = ("free_records", "free_amount", "min_amount", "max_amount")
+
+
+def unsupported(entries: Mapping[str, Sequence[Any]]) -> Iterator[Problem]:
+    """Yield a problem for everything that is not supported yet."""
+    for dimension in entries["dimensions"]:
+        if dimension.aggregation in AGGREGATIONS:
+            yield _refused(dimension.place.at("aggregation"), dimension.aggregation)
+    for plan in entries["plans"]:
+        for charge in plan.charges:
+            yield from _of_charge(charge)
+    for customer in entries["customers"]:
+        for contract in customer.contracts:
+            for override in contract.overrides:
+                yield from _of_price(override.price, override.place.at("price"))
+
+
+def _of_charge(charge: Charge) -> Iterator[Problem]:
+    for option in charge.usage_options():
+        if option in CHARGE_OPTIONS:
+            yield _refused(charge.place.at(option), option)
+    yield from _of_price(charge.price, charge.place.at("price"))
+
+
+def _of_price(price: Price, place: Place) -> Iterator[Problem]:
+    if price.model in PRICE_MODELS:
+        yield _refused(place.at("model"), price.model)
+    if isinstance(price, PercentagePrice):
+        for option in price.record_options():
+            if option in RECORD_OPTIONS:
+                yield _refused(place.at(option), option)
+
+
+def _refused(place: Place, what: str) -> Problem:
+    return place.problem(f"{what} is not supported yet")

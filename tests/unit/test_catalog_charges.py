@@ -1,0 +1,362 @@
+"""What charges and their prices may say, and what of it is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from models.catalog import load_catalog
+from models.prices import Charge, Plan
+from models.problems import ConfigurationError
+from models.unsupported import AGGREGATIONS, CHARGE_OPTIONS, PRICE_MODELS, RECORD_OPTIONS
+from tests.unit.catalog_files import write
+
+DIMENSIONS = """\
+dimensions:
+  - {id: money, aggregation: sum}
+  - {id: calls, aggregation: count}
+  - {id: peak, aggregation: max}
+  - {id: users, aggregation: count_distinct, distinct_on: user}
+  - {id: stored, aggregation: time_weighted, deltas: true, carry_over: true}
+  - {id: traffic, aggregation: percentile, percentile: "95"}
+"""
+PLAN = "plans:\n  - id: p\n    currency: USD\n    charges:\n"
+PER_UNIT = "price: {model: per_unit, unit_amount: 1}"
+TIERS = "price: {model: graduated, tiers: [{up_to: 10, unit_amount: 2}, {unit_amount: 1}]}"
+MATRIX = (
+    "price: {model: matrix, by: [region, sku], default: 3, "
+    "prices: [{match: {region: eu}, unit_amount: 2}]}"
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "catalog").mkdir()
+    return tmp_path / "catalog"
+
+
+def plan_of(*charges: str) -> str:
+    return PLAN + "".join(f"      - {charge}\n" for charge in charges)
+
+
+def all_problems(folder: Path, **files: str) -> list[str]:
+    try:
+        load_catalog(write(folder, {"dimensions": DIMENSIONS, **files}))
+    except ConfigurationError as error:
+        return [str(problem) for problem in error.problems]
+    return []
+
+
+def problems_of(folder: Path, **files: str) -> list[str]:
+    """Return the problems of what is written, apart from what no model rates yet."""
+    found = all_problems(folder, **files)
+    return [problem for problem in found if not problem.endswith("is not supported yet")]
+
+
+@pytest.mark.parametrize(
+    "charge",
+    [
+        "{id: a, dimension: money, price: {model: stairstep, tiers: "
+        "[{up_to: 5, flat_amount: 1}, {flat_amount: 2}]}}",
+        '{id: a, dimension: money, included: 100, price: {model: percentage, percent: "2.9", '
+        'fixed_amount: "0.30"}}',
+        '{id: a, dimension: money, price: {model: percentage, percent: "2.9", free_records: 3, '
+        "free_amount: 10, min_amount: 1, max_amount: 1}}",
+        "{id: a, dimension: money, price: {model: graduated_percentage, tiers: "
+        '[{up_to: 1000, percent: "1.5", flat_amount: 5}, {percent: 1}]}}',
+        "{id: a, dimension: money, price: {model: dynamic}}",
+        '{id: a, dimension: money, price: {model: dynamic, multiplier: "1.2"}}',
+        "{id: a, dimension: money, included: 5, price: {model: credits, default: 1, "
+        "credit_amount: 3, rates: [{match: {size: XL, region: eu}, credits: 16}, "
+        "{match: {size: XL}, credits: 8}]}}",
+        "{id: a, dimension: money, price: {model: credits, default: 1, credit_amount: 3}}",
+        f"{{id: a, dimension: money, where: {{region: [eu, us], tier: 1}}, {MATRIX}}}",
+        f"{{id: a, dimension: money, tiers_span: period, minimum: 3, maximum: 3, {TIERS}}}",
+        f"{{id: a, dimension: calls, group_by: [region], {PER_UNIT}}}",
+        f"{{id: a, dimension: peak, bucket: {{every: day, then: average}}, {PER_UNIT}}}",
+        "{id: a, dimension: peak, bucket: {every: hour, then: sum}, tiers_span: period, "
+        f"{TIERS}}}",
+        f"{{id: a, dimension: stored, {PER_UNIT}}}",
+        f"{{id: a, dimension: traffic, {PER_UNIT}}}",
+    ],
+)
+def test_what_charges_may_say(folder: Path, charge: str) -> None:
+    assert problems_of(folder, plan=plan_of(charge)) == []
+
+
+@pytest.mark.parametrize(
+    ("charge", "message"),
+    [
+        (
+            "{id: a, dimension: money, price: {model: stairstep, tiers: [{up_to: 5}, "
+            "{flat_amount: 2}]}}",
+            ".price.tiers[0].flat_amount: is missing",
+        ),
+        (
+            "{id: a, dimension: money, price: {model: stairstep, tiers: "
+            "[{up_to: 5, flat_amount: 1}, {up_to: 4, flat_amount: 1}, {flat_amount: 2}]}}",
+            ".price.tiers: tiers must rise: tier [1] ends at 4, and the one before it at 5",
+        ),
+        (
+            "{id: a, dimension: money, price: {model: graduated_percentage, tiers: [{}]}}",
+            '.price.tiers[0]: needs a percent or a flat_amount; write "0" where it is free',
+        ),
+        (
+            "{id: a, dimension: money, price: {model: percentage, percent: 101}}",
+            ".price.percent: 101 is not a percentage from 0 to 100",
+        ),
+        (
+            "{id: a, dimension: money, price: {model: percentage, percent: 1, free_records: -1}}",
+            ".price.free_records: must be at least 0, not -1",
+        ),
+        (
+            "{id: a, dimension: money, price: {model: percentage, percent: 1, min_amount: 2, "
+            "max_amount: 1}}",
+            ".price: min_amount 2 is more than max_amount 1",
+        ),
+        (
+            "{id: a, dimension: calls, price: {model: percentage, percent: 1, fixed_amount: 2}}",
+            ".price.fixed_amount: fixed_amount is asked of each record, and the dimension calls "
+            "has the aggregation count; expected sum",
+        ),
+        (
+            "{id: a, dimension: money, bucket: {every: day, then: max}, price: "
+            "{model: percentage, percent: 1, min_amount: 2}}",
+            ".price.min_amount: min_amount is asked of each record, and the charge has a bucket",
+        ),
+        (
+            "{id: a, dimension: money, included: 5, price: "
+            "{model: percentage, percent: 1, fixed_amount: 1, free_records: 2}}",
+            ".price.fixed_amount: the charge a has included units, which do not say of which "
+            "records they are; write free_amount instead",
+        ),
+        (
+            "{id: a, dimension: money, price: {model: credits, credit_amount: 1}}",
+            ".price.default: is missing",
+        ),
+        (
+            "{id: a, dimension: money, price: {model: credits, credit_amount: 1, default: 1, "
+            "rates: [{match: {}, credits: 1}]}}",
+            ".price.rates[0].match: expected at least one key; what holds for all usage is the "
+            "default",
+        ),
+        (
+            "{id: a, dimension: money, price: {model: credits, credit_amount: 1, default: 1, "
+            "rates: [{match: {a: x, b: y}, credits: 1}, {match: {b: y, a: x}, credits: 2}]}}",
+            ".price.rates: [0] and [1] match the same",
+        ),
+        (
+            "{id: a, dimension: money, price: {model: matrix, by: [a, b], default: 1, "
+            "prices: [{match: {b: y}, unit_amount: 1}, {match: {b: y, a: x}, unit_amount: 2}]}}",
+            ".price.prices: [1] never holds: [0] before it matches all that it matches; write it "
+            "first",
+        ),
+        (
+            "{id: a, dimension: money, price: {model: matrix, by: [a], default: 1, "
+            "prices: [{match: {b: y}, unit_amount: 1}]}}",
+            ".price: prices[0] matches b, which is not listed in by",
+        ),
+        (
+            "{id: a, dimension: money, price: {model: matrix, by: [], default: 1, prices: []}}",
+            ".price.by: expected at least one key of the records' metadata",
+        ),
+        (
+            "{id: a, dimension: money, price: {model: matrix, by: [a, a], default: 1, prices: []}}",
+            ".price.by: a stands twice",
+        ),
+        (
+            "{id: a, dimension: money, price: {model: matrix, by: [a], default: 1, "
+            "prices: [{match: {a: true}, unit_amount: 1}]}}",
+            ".price.prices[0].match.a: expected text, not true",
+        ),
+        (
+            f"{{id: a, dimension: money, included: 1, {MATRIX}}}",
+            ".price: the charge a has included units, and a matrix does not say at which of its "
+            "prices they are free",
+        ),
+        (
+            f"{{id: a, dimension: money, where: {{region: us}}, {MATRIX}}}",
+            ".price.prices[0].match.region: eu never holds: the charge bills usage where region "
+            "is us",
+        ),
+        (
+            f"{{id: a, dimension: money, where: {{}}, {PER_UNIT}}}",
+            ".where: expected at least one key",
+        ),
+        (
+            f"{{id: a, dimension: money, where: {{region: []}}, {PER_UNIT}}}",
+            ".where.region: expected at least one value",
+        ),
+        (
+            f"{{id: a, dimension: money, where: {{region: [eu, us, eu]}}, {PER_UNIT}}}",
+            ".where.region: eu stands twice",
+        ),
+        (
+            f"{{id: a, dimension: money, where: {{region: [eu, {{}}]}}, {PER_UNIT}}}",
+            ".where.region[1]: expected text, not a mapping",
+        ),
+        (
+            f"{{id: a, dimension: money, where: region, {PER_UNIT}}}",
+            '.where: expected a mapping (key: value), not "region"',
+        ),
+        (
+            f"{{id: a, dimension: money, group_by: [region, region], {PER_UNIT}}}",
+            ".group_by: region stands twice",
+        ),
+        (
+            f"{{id: a, dimension: money, minimum: 3, maximum: 2, {PER_UNIT}}}",
+            ": the minimum 3 is more than the maximum 2",
+        ),
+        (
+            f"{{id: a, dimension: money, bucket: {{every: week, then: sum}}, {PER_UNIT}}}",
+            '.bucket.every: expected hour or day, not "week"',
+        ),
+        (
+            f"{{id: a, dimension: users, bucket: {{every: day, then: sum}}, {PER_UNIT}}}",
+            ".bucket: the dimension users has the aggregation count_distinct, which is not made "
+            "of hours or days: leave out the bucket",
+        ),
+        (
+            f"{{id: a, dimension: stored, bucket: {{every: day, then: sum}}, {PER_UNIT}}}",
+            ".bucket: the dimension stored has the aggregation time_weighted",
+        ),
+        (
+            f"{{id: a, dimension: money, tiers_span: period, {PER_UNIT}}}",
+            ".tiers_span: a price of the model per_unit has no tiers: leave out tiers_span",
+        ),
+        (
+            f"{{id: a, dimension: peak, tiers_span: period, {TIERS}}}",
+            ".tiers_span: tiers run over a period where its parts add up",
+        ),
+        (
+            "{id: a, dimension: money, bucket: {every: hour, then: max}, tiers_span: period, "
+            f"{TIERS}}}",
+            ".tiers_span: tiers run over a period where its parts add up",
+        ),
+        (
+            "{id: a, where: {region: eu}, price: {model: flat, amount: 1}}",
+            ": a flat price bills no usage: leave out where",
+        ),
+        (
+            "{id: a, minimum: 1, price: {model: flat, amount: 1}}",
+            ": a flat price bills no usage: leave out minimum",
+        ),
+    ],
+)
+def test_problems_of_charges(folder: Path, charge: str, message: str) -> None:
+    problems = problems_of(folder, plan=plan_of(charge))
+    assert len(problems) == 1, problems
+    assert problems[0].startswith("catalog/plan.yml:5: plans[0].charges[0]")
+    assert message in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("price", "message"),
+    [
+        (
+            "{model: matrix, by: [region], default: 1, prices: "
+            "[{match: {region: ap}, unit_amount: 1}]}",
+            ".prices[0].match.region: ap never holds: the charge bills usage where region is eu or "
+            "us",
+        ),
+        (
+            "{model: matrix, by: [region], default: 1, prices: []}",
+            ": the charge a has included units, and a matrix does not say",
+        ),
+        (
+            "{model: percentage, percent: 1, free_amount: 5}",
+            ".free_amount: the charge a has included units",
+        ),
+    ],
+)
+def test_an_override_has_a_price_that_its_charge_may_have(
+    folder: Path, price: str, message: str
+) -> None:
+    charge = f"{{id: a, dimension: money, where: {{region: [us, eu]}}, included: 5, {PER_UNIT}}}"
+    contract = f"{{id: k, plan: p, start: 2026-01-01, overrides: [{{charge: a, price: {price}}}]}}"
+    customers = f"customers:\n  - id: c\n    contracts:\n      - {contract}\n"
+    problems = problems_of(folder, plan=plan_of(charge), customers=customers)
+    place = "catalog/customers.yml:4: customers[0].contracts[0].overrides[0].price"
+    assert [problem for problem in problems if problem.startswith(place + message)], problems
+
+
+class TestSharedDimensions:
+    """Charges of a plan on one dimension, which must not both bill a record."""
+
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [
+            ("", ""),
+            ("where: {region: eu}, ", ""),
+            ("where: {region: eu}, ", "where: {size: XL}, "),
+            ("where: {region: [eu, us]}, ", "where: {region: [us, ap]}, "),
+            ("where: {region: eu, size: XL}, ", "where: {region: eu, sku: a}, "),
+        ],
+    )
+    def test_that_may_bill_the_same_usage_are_refused(
+        self, folder: Path, first: str, second: str
+    ) -> None:
+        one = f"{{id: a, dimension: money, {first}{PER_UNIT}}}"
+        other = f"{{id: b, dimension: money, {second}{PER_UNIT}}}"
+        assert problems_of(folder, plan=plan_of(one, other)) == [
+            "catalog/plan.yml:6: plans[0].charges[1].dimension: the charge a of this plan prices "
+            "money already, in catalog/plan.yml:5; two charges may price one dimension only if "
+            "their where exclude each other: a key that both have, and no value of it that both "
+            "have"
+        ]
+
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [
+            ("region: eu", "region: us"),
+            ("region: [eu, us], size: XL", "region: [ap], size: XL"),
+            ("region: eu, size: XL", "region: eu, size: L"),
+        ],
+    )
+    def test_whose_filters_exclude_each_other_are_fine(
+        self, folder: Path, first: str, second: str
+    ) -> None:
+        one = f"{{id: a, dimension: money, where: {{{first}}}, {PER_UNIT}}}"
+        other = f"{{id: b, dimension: money, where: {{{second}}}, {PER_UNIT}}}"
+        assert problems_of(folder, plan=plan_of(one, other)) == []
+
+
+def test_one_value_is_as_good_as_a_list_of_it_in_any_order() -> None:
+    price = {"model": "per_unit", "unit_amount": "1"}
+    one = Charge.model_validate(
+        {"id": "a", "dimension": "d", "where": {"r": "eu", "s": ["y", "x"]}, "price": price}
+    )
+    other = Charge.model_validate(
+        {"id": "a", "dimension": "d", "where": {"s": ["x", "y"], "r": ["eu"]}, "price": price}
+    )
+    assert one == other
+    plan = Plan(id="p", currency="USD", charges=(one,))
+    assert Plan.model_validate(plan.model_dump(mode="json", exclude_defaults=True)) == plan
+
+
+def test_what_is_not_supported_yet_is_refused(folder: Path) -> None:
+    options = {
+        "where": "where: {region: eu}",
+        "group_by": "group_by: [region]",
+        "bucket": "bucket: {every: day, then: sum}",
+        "minimum": "minimum: 1",
+        "maximum": "maximum: 2",
+    }
+    charges = [
+        f"{{id: {key}, dimension: calls, {text}, {PER_UNIT}}}" for key, text in options.items()
+    ]
+    prices = {
+        "credits": "{model: credits, default: 1, credit_amount: 3}",
+        "matrix": "{model: matrix, by: [region], default: 1, prices: []}",
+        "free_records": "{model: percentage, percent: 1, free_records: 1}",
+        "free_amount": "{model: percentage, percent: 1, free_amount: 1}",
+        "min_amount": "{model: percentage, percent: 1, min_amount: 1}",
+        "max_amount": "{model: percentage, percent: 1, max_amount: 1}",
+    }
+    charges += [f"{{id: {key}, dimension: money, price: {text}}}" for key, text in prices.items()]
+    refused = {
+        problem.split(": ")[-1].removesuffix(" is not supported yet")
+        for problem in all_problems(folder, plan=plan_of(*charges))
+        if problem.endswith("is not supported yet")
+    }
+    written = {"time_weighted", "percentile"}
+    assert refused == {*CHARGE_OPTIONS, *PRICE_MODELS, *RECORD_OPTIONS} | written & {*AGGREGATIONS}
