@@ -82,35 +82,7 @@ rated_lines as (
         quantity,
         amount,
         description
-    from {{ ref('int_charge_lines') }}
-
-    union all
-
-    select
-        invoice_line_id,
-        invoice_id,
-        charge_id,
-        dimension_id,
-        period_start,
-        period_end,
-        quantity,
-        amount,
-        description
-    from {{ ref('int_discount_lines') }}
-
-    union all
-
-    select
-        invoice_line_id,
-        invoice_id,
-        null as charge_id,
-        null as dimension_id,
-        period_start,
-        period_end,
-        null::numeric as quantity,
-        amount,
-        description
-    from {{ ref('int_minimum_lines') }}
+    from {{ ref('int_rated_lines') }}
 
 ),
 
@@ -127,7 +99,7 @@ invoiced as (
 
     select *
     from closed_lines
-    where kind in ('usage', 'fee', 'discount', 'minimum')
+    where kind in ('usage', 'fee', 'discount', 'minimum', 'commitment')
 
 ),
 

@@ -20,33 +20,12 @@ periods as (
 
 ),
 
-lines_before as (
+subtotals as (
 
     select
         invoice_id,
         amount
-    from {{ ref('int_charge_lines') }}
-
-    union all
-
-    select
-        invoice_id,
-        amount
-    from {{ ref('int_discount_lines') }}
-
-    union all
-
-    select
-        invoice_id,
-        amount
-    from {{ ref('int_minimum_lines') }}
-
-    union all
-
-    select
-        invoice_id,
-        amount
-    from {{ ref('int_adjustments') }}
+    from {{ ref('int_subtotals') }}
 
 ),
 
@@ -58,10 +37,10 @@ needs as (
         periods.currency,
         periods.period_start,
         periods.period_end,
-        coalesce(sum(lines_before.amount), 0) as amount
+        coalesce(sum(subtotals.amount), 0) as amount
     from periods
-    left join lines_before
-        on periods.invoice_id = lines_before.invoice_id
+    left join subtotals
+        on periods.invoice_id = subtotals.invoice_id
     group by
         periods.invoice_id,
         periods.contract_id,

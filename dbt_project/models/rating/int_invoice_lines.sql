@@ -14,15 +14,16 @@ periods as (
 
 ),
 
--- Charges with their discounts, minimum, adjustments, credits, tax: each counts on those before it.
+-- What periods cost, then adjustments of earlier invoices, credits, tax.
 lines as (
 
     select
         invoice_line_id,
         invoice_id,
         kind,
-        1 as section,
+        section,
         position,
+        place,
         charge_id,
         dimension_id,
         reference_id,
@@ -34,49 +35,7 @@ lines as (
         amount,
         description,
         explanation
-    from {{ ref('int_charge_lines') }}
-
-    union all
-
-    select
-        invoice_line_id,
-        invoice_id,
-        kind,
-        1 as section,
-        position,
-        charge_id,
-        dimension_id,
-        reference_id,
-        period_start,
-        period_end,
-        quantity,
-        billable_quantity,
-        exact_amount,
-        amount,
-        description,
-        explanation
-    from {{ ref('int_discount_lines') }}
-
-    union all
-
-    select
-        invoice_line_id,
-        invoice_id,
-        kind,
-        2 as section,
-        0 as position,
-        null as charge_id,
-        null as dimension_id,
-        null as reference_id,
-        period_start,
-        period_end,
-        null::numeric as quantity,
-        null::numeric as billable_quantity,
-        exact_amount,
-        amount,
-        description,
-        explanation
-    from {{ ref('int_minimum_lines') }}
+    from {{ ref('int_rated_lines') }}
 
     union all
 
@@ -86,6 +45,7 @@ lines as (
         'adjustment' as kind,
         3 as section,
         0 as position,
+        0 as place,
         charge_id,
         dimension_id,
         adjusted_line_id as reference_id,
@@ -108,6 +68,7 @@ lines as (
         kind,
         4 as section,
         position,
+        0 as place,
         null as charge_id,
         null as dimension_id,
         reference_id,
@@ -129,6 +90,7 @@ lines as (
         kind,
         5 as section,
         0 as position,
+        0 as place,
         null as charge_id,
         null as dimension_id,
         reference_id,
@@ -152,8 +114,9 @@ select
         order by
             lines.section,
             lines.position,
+            case when lines.place = 2 then 1 else 0 end,
             lines.period_start,
-            case when lines.kind = 'discount' then 1 else 0 end,
+            lines.place,
             lines.invoice_line_id
     )::integer as line_number,
     lines.kind::text as kind,
