@@ -67,7 +67,7 @@ from (
 
 
 {% macro unit_of(decimals) -%}
-    0.{{ "0" * (decimals - 1) }}1
+    {{ "0." ~ "0" * (decimals - 1) ~ "1" if decimals else "1" }}
 {%- endmacro %}
 
 
