@@ -15,49 +15,42 @@ periods as (
 
 ),
 
-lines_before as (
+totals as (
 
     select
-        invoice_id,
-        part_number,
-        period_start,
+        contract_id,
+        service_start,
         amount
-    from {{ ref('int_charge_lines') }}
-
-    union all
-
-    select
-        invoice_id,
-        part_number,
-        period_start,
-        amount
-    from {{ ref('int_discount_lines') }}
+    from {{ ref('int_charge_totals') }}
 
 ),
 
--- A fee paid in advance (part 0) counts for the period it is for, not the one it is billed with.
-counted as (
+limits as (
 
     select
         invoice_id,
         amount
-    from lines_before
-    where part_number <> 0
+    from {{ ref('int_charge_limits') }}
+
+),
+
+counted as (
+
+    select
+        periods.invoice_id,
+        totals.amount
+    from periods
+    inner join totals
+        on
+            periods.contract_id = totals.contract_id
+            and periods.period_start = totals.service_start
 
     union all
 
     select
-        following.invoice_id,
-        lines_before.amount
-    from lines_before
-    inner join periods as billed_with
-        on lines_before.invoice_id = billed_with.invoice_id
-    inner join periods as following
-        on
-            billed_with.contract_id = following.contract_id
-            and lines_before.period_start >= following.period_start
-            and lines_before.period_start < following.period_end
-    where lines_before.part_number = 0
+        invoice_id,
+        amount
+    from limits
 
 ),
 

@@ -52,6 +52,28 @@ lines as (
         invoice_line_id,
         invoice_id,
         kind,
+        1 as section,
+        position,
+        2 as place,
+        charge_id,
+        dimension_id,
+        null as reference_id,
+        period_start,
+        period_end,
+        null::numeric as quantity,
+        null::numeric as billable_quantity,
+        exact_amount,
+        amount,
+        description,
+        explanation
+    from {{ ref('int_charge_limits') }}
+
+    union all
+
+    select
+        invoice_line_id,
+        invoice_id,
+        kind,
         2 as section,
         0 as position,
         0 as place,
