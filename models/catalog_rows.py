@@ -1,7 +1,6 @@
 """A catalog as rows of the tables of the schema ``catalog``, with its defaults filled in."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 
 from sqlalchemy import Table
 
@@ -15,7 +14,6 @@ from models.price_rows import Row, TableRow, price_rows
 from models.prices import Plan
 from models.tables import catalog as tables
 from models.tax_rows import customer_tax_rows, tax_rows
-from models.taxes import Tax
 
 
 def catalog_rows(catalog: Catalog) -> list[tuple[Table, list[Row]]]:
@@ -33,7 +31,6 @@ def catalog_rows(catalog: Catalog) -> list[tuple[Table, list[Row]]]:
 
 def _all_rows(catalog: Catalog) -> Iterator[TableRow]:
     plans = {plan.id: plan for plan in catalog.plans}
-    taxes = {tax.id: tax for tax in catalog.taxes}
     names = {dimension.id: dimension.name or dimension.id for dimension in catalog.dimensions}
     for dimension in catalog.dimensions:
         yield tables.dimensions, _dimension_row(dimension)
@@ -41,7 +38,7 @@ def _all_rows(catalog: Catalog) -> Iterator[TableRow]:
         yield from _plan_rows(plan, names)
     yield from _key_rows(catalog)
     for customer in catalog.customers:
-        yield tables.customers, _customer_row(customer, taxes)
+        yield tables.customers, _customer_row(customer)
         yield from customer_tax_rows(customer, catalog.taxes)
         for tenant in customer.owned_tenants:
             yield tables.tenants, {"tenant_id": tenant, "customer_id": customer.id}
@@ -130,10 +127,7 @@ def _keys_of_charges(catalog: Catalog) -> Iterator[tuple[str, set[str]]]:
                     yield charge.dimension, metadata_keys(override.price)
 
 
-def _customer_row(customer: Customer, taxes: dict[str, Tax]) -> Row:
-    # A tax that is not charged is kept by name: the invoice says why its rate is 0.
-    tax = taxes[customer.tax[0]] if customer.tax else None
-    is_taxed = tax is not None and customer.tax_exempt == "none"
+def _customer_row(customer: Customer) -> Row:
     return {
         "customer_id": customer.id,
         "name": customer.name or customer.id,
@@ -145,9 +139,6 @@ def _customer_row(customer: Customer, taxes: dict[str, Tax]) -> Row:
         "currency": customer.currency,
         "timezone": customer.timezone,
         "is_taxed_by_stripe": bool(customer.stripe_tax),
-        "tax_rate_id": tax.id if tax else None,
-        "tax_name": (tax.name or tax.id) if tax else None,
-        "tax_percent": tax.percent if tax and is_taxed else Decimal(0),
     }
 
 

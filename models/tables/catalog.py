@@ -158,11 +158,8 @@ customers = Table(
     words("tax_exempt"),
     words("currency"),
     words("timezone"),
-    Column("is_taxed_by_stripe", Boolean, nullable=False),
-    words("tax_rate_id", nullable=True),
-    words("tax_name", nullable=True),
-    Column("tax_percent", Numeric(9, 6), nullable=False),
-    comment="One row per customer; tax_percent is 0 where no tax is charged.",
+    Column("is_taxed_by_stripe", Boolean, nullable=False, server_default="false"),
+    comment="One row per customer.",
 )
 
 tax_rates = Table(

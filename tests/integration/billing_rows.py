@@ -38,7 +38,6 @@ def new_customer(warehouse: Warehouse, customer_id: str | None = None, **values:
         "tax_exempt": "none",
         "currency": "USD",
         "timezone": "UTC",
-        "tax_percent": Decimal(0),
         **values,
     }
     with warehouse.begin() as connection:

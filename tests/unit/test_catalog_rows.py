@@ -8,13 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models import catalog_rules
 from models.catalog import Catalog, load_catalog
 from models.catalog_rows import catalog_rows
 from models.contracts import Contract, Customer
 from models.dimensions import Dimension
-from models.prices import Charge, GraduatedPrice, Plan, Tier
+from models.price_models import GraduatedPrice, PercentagePrice, Tier
+from models.price_rows import price_rows
+from models.prices import Charge, Plan
 from models.tables import catalog as tables
 
+OPTIONS = (
+    "usage_filter",
+    "group_by",
+    "bucket_every",
+    "bucket_then",
+    "minimum_amount",
+    "maximum_amount",
+    "tiers_span",
+)
 TEXT = """\
 dimensions:
   - {id: data, name: Data processed, unit: gigabyte, aggregation: sum,
@@ -30,6 +42,26 @@ plans:
       - {id: calls, name: API calls, dimension: calls, included: 10000,
          price: {model: package, package_size: 1000, package_amount: "0.01", rounding: half_up}}
       - {id: platform, price: {model: flat, amount: "500", timing: once, prorate: false}}
+  - id: rates
+    currency: USD
+    charges:
+      - id: eu
+        dimension: data
+        where: {region: [uk, eu]}
+        group_by: [sku, region]
+        bucket: {every: hour, then: max}
+        minimum: "1.5"
+        maximum: 2
+        price: {model: matrix, by: [size], default: 3, prices: [{match: {size: 1}, unit_amount: 2}]}
+      - id: us
+        dimension: data
+        where: {region: us}
+        tiers_span: period
+        price: {model: stairstep, tiers: [{up_to: 5, flat_amount: 1}, {flat_amount: 2}]}
+      - id: paid
+        dimension: calls
+        price: {model: credits, credit_amount: 3, default: 1,
+                rates: [{match: {size: XL, region: eu}, credits: 16}]}
 taxes: [{id: vat, percent: "19.5"}]
 customers:
   - id: dumm
@@ -50,6 +82,10 @@ customers:
             price: {model: volume, tiers: [{up_to: 100, unit_amount: "0.05", flat_amount: 2},
                                            {up_to: null, unit_amount: "0.04"}]}
           - {charge: calls, to: 2026-03-01, price: {model: per_unit, unit_amount: 1}}
+          - charge: calls
+            from: 2026-04-01
+            price: {model: credits, credit_amount: 2, default: 1,
+                    rates: [{match: {zone: a}, credits: 2}]}
         discounts: [{percent: 10}, {percent: 5, charges: [data], from: 2026-02-01, to: 2026-03-01}]
         minimum: {amount: "99.90"}
         credits: [{id: c1, amount: 100, priority: 2, paid: true, expires: 2026-12-01}]
@@ -58,6 +94,11 @@ cost_rules:
   - {id: z, match: {source: aws, category: Usage, tag: {team: null}}, method: direct, tenant_tag: t}
   - {id: a, method: fixed, weights: {b: 2, a: 1}, cost: fixed}
 """
+
+
+@pytest.fixture(autouse=True)
+def everything_is_supported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog_rules, "unsupported", lambda _: [])
 
 
 @pytest.fixture
@@ -103,28 +144,28 @@ def test_a_dimension_has_its_defaults_filled_in(rows: dict[str, list[dict[str, A
         "rounding_decimals": 9,
         "rounding_mode": "half_up",
         "carry_over": False,
+        "has_deltas": False,
+        "percentile": None,
     }
     assert data["convert_divide"] == Decimal(1_000_000_000)
     assert (data["rounding_decimals"], data["rounding_mode"]) == (3, "up")
 
 
 def test_charges_are_numbered_and_named(rows: dict[str, list[dict[str, Any]]]) -> None:
-    named = [(row["position"], row["name"], row["price_id"]) for row in rows["charges"]]
+    named = [(row["position"], row["name"], row["price_id"]) for row in rows["charges"][:3]]
     assert named == [
         (1, "Data processed", "plan/payg/data"),
         (2, "API calls", "plan/payg/calls"),
         (3, "platform", "plan/payg/platform"),
     ]
     assert rows["charges"][1]["included_quantity"] == 10000
-    assert rows["plans"] == [
-        {
-            "plan_id": "payg",
-            "name": "Pay-as-you-go",
-            "currency": "USD",
-            "minor_units": 2,
-            "interval": "quarter",
-        }
-    ]
+    assert rows["plans"][0] == {
+        "plan_id": "payg",
+        "name": "Pay-as-you-go",
+        "currency": "USD",
+        "minor_units": 2,
+        "interval": "quarter",
+    }
 
 
 def test_every_usage_price_has_tiers_and_a_fee_has_none(
@@ -136,11 +177,15 @@ def test_every_usage_price_has_tiers_and_a_fee_has_none(
         amounts = (row["unit_amount"], row["flat_amount"])
         tiers[row["price_id"], row["tier_number"]] = (*bounds, *amounts)
     assert tiers == {
+        ("plan/rates/us", 1): (0, 5, 0, 1),
+        ("plan/rates/us", 2): (5, None, 0, 2),
+        ("plan/rates/paid", 1): (0, None, 3, 0),
         ("plan/payg/data", 1): (0, None, Decimal("0.08"), 0),
         ("plan/payg/calls", 1): (0, None, Decimal("0.01"), 0),
         ("contract/k/data/2026-03-01", 1): (0, 100, Decimal("0.05"), 2),
         ("contract/k/data/2026-03-01", 2): (100, None, Decimal("0.04"), 0),
         ("contract/k/calls/2026-01-15", 1): (0, None, 1, 0),
+        ("contract/k/calls/2026-04-01", 1): (0, None, 2, 0),
     }
     prices = {row["price_id"]: row for row in rows["prices"]}
     assert prices["plan/payg/calls"]["package_size"] == 1000
@@ -153,7 +198,85 @@ def test_every_usage_price_has_tiers_and_a_fee_has_none(
         "flat_amount": Decimal(500),
         "timing": "once",
         "is_prorated": False,
+        "fixed_amount": None,
+        "free_records": None,
+        "free_amount": None,
+        "record_minimum": None,
+        "record_maximum": None,
     }
+
+
+def test_a_charge_says_which_usage_it_bills_and_how(
+    rows: dict[str, list[dict[str, Any]]],
+) -> None:
+    data, eu, us = (rows["charges"][number] for number in (0, 3, 4))
+    assert [data[key] for key in OPTIONS] == [None, None, None, None, None, None, "part"]
+    assert eu["usage_filter"] == {"region": ["eu", "uk"]}
+    assert eu["group_by"] == ["sku", "region"]
+    assert (eu["bucket_every"], eu["bucket_then"]) == ("hour", "max")
+    assert (eu["minimum_amount"], eu["maximum_amount"]) == (Decimal("1.5"), 2)
+    assert us["tiers_span"] == "period"
+
+
+def test_rates_keep_their_order_and_end_with_the_default(
+    rows: dict[str, list[dict[str, Any]]],
+) -> None:
+    found = [tuple(row.values()) for row in rows["price_rates"] if "plan" in row["price_id"]]
+    assert found == [
+        ("plan/rates/eu", 1, {"size": "1"}, 2),
+        ("plan/rates/eu", 2, {}, 3),
+        ("plan/rates/paid", 1, {"region": "eu", "size": "XL"}, 16),
+        ("plan/rates/paid", 2, {}, 1),
+    ]
+
+
+def test_the_keys_of_a_dimension_are_those_of_all_charges_and_overrides(
+    rows: dict[str, list[dict[str, Any]]],
+) -> None:
+    found = [(row["dimension_id"], row["metadata_key"]) for row in rows["dimension_keys"]]
+    assert found == [
+        ("calls", "region"),
+        ("calls", "size"),
+        ("calls", "zone"),
+        ("data", "region"),
+        ("data", "size"),
+        ("data", "sku"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("price", "tiers"),
+    [
+        ({"model": "percentage", "percent": "2.9"}, [(0, None, "0.029", 0)]),
+        ({"model": "dynamic"}, [(0, None, 1, 0)]),
+        ({"model": "dynamic", "multiplier": "1.2"}, [(0, None, "1.2", 0)]),
+        (
+            {
+                "model": "graduated_percentage",
+                "tiers": [{"up_to": "10.5", "percent": "0.000001"}, {"flat_amount": 2}],
+            },
+            [(0, "10.5", "0.00000001", 0), ("10.5", None, 0, 2)],
+        ),
+    ],
+)
+def test_percentages_are_tiers_of_fractions(price: Any, tiers: list[tuple[Any, ...]]) -> None:
+    charge = Charge(id="c", dimension="d", price=price)
+    found = [
+        (row["from_quantity"], row["up_to"], row["unit_amount"], row["flat_amount"])
+        for table, row in price_rows("p", charge.price)
+        if table is tables.price_tiers
+    ]
+    assert found == [tuple(None if x is None else Decimal(x) for x in tier) for tier in tiers]
+
+
+def test_a_percentage_price_says_what_a_record_costs() -> None:
+    price = PercentagePrice(
+        model="percentage", percent=1, fixed_amount=2, free_records=3, free_amount=4, max_amount=5
+    )
+    table, row = next(price_rows("p", price))
+    assert table is tables.prices
+    assert [row[key] for key in ("fixed_amount", "free_records", "free_amount")] == [2, 3, 4]
+    assert (row["record_minimum"], row["record_maximum"]) == (None, 5)
 
 
 def test_a_contract_knows_its_anchor_trial_and_minimum(
@@ -207,11 +330,11 @@ def test_a_discount_without_charges_is_one_of_every_charge(
     ]
 
 
-def test_tax_is_zero_for_who_pays_none(rows: dict[str, list[dict[str, Any]]]) -> None:
+def test_customers_have_what_the_file_or_the_settings_say(
+    rows: dict[str, list[dict[str, Any]]],
+) -> None:
     dumm, reverse = rows["customers"]
-    assert (dumm["tax_rate_id"], dumm["tax_name"]) == ("vat", "vat")
-    assert dumm["tax_percent"] == Decimal("19.5")
-    assert (reverse["tax_rate_id"], reverse["tax_percent"]) == ("vat", 0)
+    assert (dumm["tax_exempt"], reverse["tax_exempt"]) == ("none", "reverse")
     assert (dumm["currency"], dumm["timezone"]) == ("USD", "Europe/Berlin")
     owners = [(row["tenant_id"], row["customer_id"]) for row in rows["tenants"]]
     assert owners == [("a", "dumm"), ("b", "dumm"), ("reverse", "reverse")]

@@ -16,6 +16,7 @@ lines as (
         period_start,
         period_end,
         amount,
+        tax_included,
         currency,
         catalog_version,
         is_final
@@ -43,8 +44,9 @@ paid_credits as (
 
 ),
 
--- Tax is the state's. A credit that was paid for, or carried over from another invoice, is a means
--- of payment: what it pays for was earned. A promotional credit is a discount.
+-- Tax is the state's, also where a price contains it. A credit that was paid for, or carried over
+-- from another invoice, is a means of payment: what it pays for was earned. A promotional credit is
+-- a discount.
 revenue_lines as (
 
     select
@@ -59,7 +61,7 @@ revenue_lines as (
         lines.dimension_id,
         lines.period_start,
         lines.period_end,
-        lines.amount,
+        lines.amount - lines.tax_included as revenue,
         lines.currency,
         lines.is_final
     from lines
@@ -92,7 +94,7 @@ select
     period_start::date as period_start,
     period_end::date as period_end,
     date_trunc('month', period_start::timestamp)::date as revenue_month,
-    amount::numeric(38, 12) as revenue,
+    revenue::numeric(38, 12) as revenue,
     currency::text as currency,
     is_final::boolean as is_final
 from revenue_lines

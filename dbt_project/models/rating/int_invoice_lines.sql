@@ -14,7 +14,6 @@ periods as (
 
 ),
 
--- What periods cost, then adjustments of earlier invoices, credits, tax.
 lines as (
 
     select
@@ -35,30 +34,7 @@ lines as (
         amount,
         description,
         explanation
-    from {{ ref('int_rated_lines') }}
-
-    union all
-
-    select
-        invoice_id || '/adjustment/' || adjusted_line_id as invoice_line_id,
-        invoice_id,
-        'adjustment' as kind,
-        3 as section,
-        0 as position,
-        0 as place,
-        charge_id,
-        dimension_id,
-        adjusted_line_id as reference_id,
-        period_start,
-        period_end,
-        quantity,
-        quantity as billable_quantity,
-        amount as exact_amount,
-        amount,
-        description,
-        explanation
-    from {{ ref('int_adjustments') }}
-    where invoice_id is not null
+    from {{ ref('int_lines_before_tax') }}
 
     union all
 
@@ -66,7 +42,7 @@ lines as (
         invoice_line_id,
         invoice_id,
         kind,
-        4 as section,
+        5 as section,
         position,
         0 as place,
         null as charge_id,
@@ -80,29 +56,16 @@ lines as (
         amount,
         description,
         explanation
-    from {{ ref('int_credit_lines') }}
+    from {{ ref('int_tax_lines') }}
 
-    union all
+),
+
+included_taxes as (
 
     select
         invoice_line_id,
-        invoice_id,
-        kind,
-        5 as section,
-        0 as position,
-        0 as place,
-        null as charge_id,
-        null as dimension_id,
-        reference_id,
-        period_start,
-        period_end,
-        null::numeric as quantity,
-        null::numeric as billable_quantity,
-        exact_amount,
-        amount,
-        description,
-        explanation
-    from {{ ref('int_tax_lines') }}
+        included_amount
+    from {{ ref('int_included_taxes') }}
 
 )
 
@@ -132,6 +95,7 @@ select
     lines.billable_quantity::numeric(38, 9) as billable_quantity,
     lines.exact_amount::numeric(38, 12) as exact_amount,
     lines.amount::numeric(20, 3) as amount,
+    coalesce(included_taxes.included_amount, 0)::numeric(20, 3) as tax_included,
     periods.currency::text as currency,
     lines.description::text as description,
     periods.catalog_version::text as catalog_version,
@@ -139,3 +103,5 @@ select
 from lines
 inner join periods
     on lines.invoice_id = periods.invoice_id
+left join included_taxes
+    on lines.invoice_line_id = included_taxes.invoice_line_id

@@ -26,6 +26,7 @@ totals as (
         invoice_id,
         sum(amount) filter (where kind <> 'tax') as subtotal,
         sum(amount) filter (where kind = 'tax') as tax,
+        sum(tax_included) as tax_included,
         sum(amount) as total
     from {{ ref('int_invoice_lines') }}
     group by invoice_id
@@ -46,6 +47,7 @@ select
     periods.minor_units::integer as minor_units,
     coalesce(totals.subtotal, 0)::numeric(20, 3) as subtotal,
     coalesce(totals.tax, 0)::numeric(20, 3) as tax,
+    coalesce(totals.tax_included, 0)::numeric(20, 3) as tax_included,
     coalesce(totals.total, 0)::numeric(20, 3) as total,
     coalesce(totals.total, 0)::numeric(20, 3) as amount_due,
     periods.catalog_version::text as catalog_version

@@ -4,8 +4,7 @@ periods as (
 
     select
         invoice_id,
-        catalog_version,
-        customer_id,
+        currency,
         minor_units,
         period_start,
         period_end
@@ -14,104 +13,106 @@ periods as (
 
 ),
 
-customers as (
-
-    select
-        catalog_version,
-        customer_id,
-        tax_rate_id,
-        tax_name,
-        tax_percent
-    from {{ source('catalog', 'customers') }}
-    where tax_percent <> 0
-
-),
-
-lines_before as (
-
-    select
-        invoice_id,
-        amount
-    from {{ ref('int_charge_lines') }}
-
-    union all
-
-    select
-        invoice_id,
-        amount
-    from {{ ref('int_discount_lines') }}
-
-    union all
-
-    select
-        invoice_id,
-        amount
-    from {{ ref('int_minimum_lines') }}
-
-    union all
-
-    select
-        invoice_id,
-        amount
-    from {{ ref('int_adjustments') }}
-
-    union all
-
-    select
-        invoice_id,
-        amount
-    from {{ ref('int_credit_lines') }}
-
-),
-
-taxable as (
-
-    select
-        periods.invoice_id,
-        periods.minor_units,
-        periods.period_start,
-        periods.period_end,
-        customers.tax_rate_id,
-        customers.tax_name,
-        customers.tax_percent,
-        sum(lines_before.amount) as taxable_amount
-    from periods
-    inner join customers
-        on
-            periods.catalog_version = customers.catalog_version
-            and periods.customer_id = customers.customer_id
-    inner join lines_before
-        on periods.invoice_id = lines_before.invoice_id
-    group by
-        periods.invoice_id,
-        periods.minor_units,
-        periods.period_start,
-        periods.period_end,
-        customers.tax_rate_id,
-        customers.tax_name,
-        customers.tax_percent
-
-),
-
 taxes as (
 
     select
-        taxable.*,
-        round(taxable.taxable_amount * taxable.tax_percent / 100, 12) as exact_amount
+        invoice_id,
+        tax_id,
+        position,
+        tax_name,
+        tax_exempt,
+        percent,
+        is_inclusive
+    from {{ ref('int_invoice_taxes') }}
+
+),
+
+-- Amounts that are divided alike are added up first: a sum of quotients would lose digits.
+taxable as (
+
+    select
+        invoice_id,
+        tax_id,
+        percent,
+        inclusive_percent,
+        sum(taxable_amount) as taxable_amount
+    from {{ ref('int_charge_taxes') }}
+    group by invoice_id, tax_id, percent, inclusive_percent
+
+),
+
+-- Every tax is on the net amount, which is what a price is without the taxes that it contains.
+taxed as (
+
+    select
+        invoice_id,
+        tax_id,
+        sum({{ divide('taxable_amount * 100', '100 + inclusive_percent') }}) as net_amount,
+        sum({{ divide('taxable_amount * percent', '100 + inclusive_percent') }}) as tax_amount
     from taxable
+    group by invoice_id, tax_id
+
+),
+
+lines as (
+
+    select
+        periods.invoice_id,
+        periods.currency,
+        periods.minor_units,
+        periods.period_start,
+        periods.period_end,
+        taxes.tax_id,
+        taxes.position,
+        taxes.tax_name,
+        taxes.tax_exempt,
+        taxes.percent,
+        taxes.is_inclusive and taxes.tax_exempt = 'none' as is_included,
+        taxed.net_amount,
+        case when taxes.is_inclusive then 0 else taxed.tax_amount end as added_amount,
+        round(case when taxes.is_inclusive then taxed.tax_amount else 0 end, periods.minor_units)
+            as included_amount
+    from periods
+    inner join taxes
+        on periods.invoice_id = taxes.invoice_id
+    inner join taxed
+        on
+            taxes.invoice_id = taxed.invoice_id
+            and taxes.tax_id = taxed.tax_id
+    where taxed.net_amount <> 0
 
 )
 
+-- A tax that prices contain is shown and adds nothing.
 select
-    (invoice_id || '/tax/' || tax_rate_id)::text as invoice_line_id,
+    (invoice_id || '/tax/' || tax_id)::text as invoice_line_id,
     invoice_id::text as invoice_id,
     'tax'::text as kind,
-    tax_rate_id::text as reference_id,
+    position::integer as position,
+    tax_id::text as reference_id,
     period_start::date as period_start,
     period_end::date as period_end,
-    exact_amount::numeric(38, 12) as exact_amount,
-    {{ round_to_currency('exact_amount', 'minor_units') }} as amount,
-    (tax_name || ' ' || trim_scale(tax_percent) || ' %')::text as description,
-    jsonb_build_object('percent', tax_percent, 'base', taxable_amount) as explanation
-from taxes
-where exact_amount <> 0
+    added_amount::numeric(38, 12) as exact_amount,
+    {{ round_to_currency('added_amount', 'minor_units') }} as amount,
+    included_amount::numeric(20, 3) as included_amount,
+    (
+        case
+            when tax_exempt = 'exempt' then tax_name || ' 0 %: exempt from tax'
+            when tax_exempt = 'reverse'
+                then tax_name || ' 0 %: reverse charge, the customer owes the tax'
+            when is_included
+                then
+                    'Including ' || tax_name || ' ' || trim_scale(percent) || ' %: '
+                    || included_amount || ' ' || currency
+            else tax_name || ' ' || trim_scale(percent) || ' %'
+        end
+    )::text as description,
+    jsonb_strip_nulls(
+        jsonb_build_object(
+            'percent', trim_scale(percent),
+            'base', trim_scale(net_amount),
+            'included', case when is_included then included_amount end,
+            'exempt', nullif(tax_exempt, 'none')
+        )
+    ) as explanation
+from lines

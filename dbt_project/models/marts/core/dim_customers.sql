@@ -12,9 +12,68 @@ customers as (
         tax_exempt,
         currency,
         timezone,
-        tax_name,
-        tax_percent
+        is_taxed_by_stripe
     from {{ ref('stg_catalog__customers') }}
+
+),
+
+parameters as (
+
+    select as_of
+    from {{ source('ops', 'parameters') }}
+
+),
+
+customer_taxes as (
+
+    select
+        customer_id,
+        tax_id,
+        position
+    from {{ ref('stg_catalog__customer_taxes') }}
+
+),
+
+tax_rates as (
+
+    select
+        tax_id,
+        name,
+        percent,
+        valid_from,
+        valid_to,
+        scope
+    from {{ ref('stg_catalog__tax_rates') }}
+
+),
+
+-- The rates that hold where the customer is, on the day of the run.
+taxes as (
+
+    select
+        customers.customer_id,
+        string_agg(tax_rates.name, ', ' order by customer_taxes.position) as tax_name,
+        sum(tax_rates.percent) filter (
+            where customers.tax_exempt = 'none' and tax_rates.scope <> 'only'
+        ) as tax_percent
+    from customers
+    cross join parameters
+    inner join customer_taxes
+        on customers.customer_id = customer_taxes.customer_id
+    inner join tax_rates
+        on
+            customer_taxes.tax_id = tax_rates.tax_id
+            and coalesce(
+                tax_rates.valid_from
+                <= {{ local_date('parameters.as_of', 'customers.timezone') }},
+                true
+            )
+            and coalesce(
+                tax_rates.valid_to > {{ local_date('parameters.as_of', 'customers.timezone') }},
+                true
+            )
+    where not customers.is_taxed_by_stripe
+    group by customers.customer_id
 
 ),
 
@@ -46,12 +105,14 @@ select
     customers.country::text as country,
     customers.tax_id::text as tax_id,
     customers.tax_exempt::text as tax_exempt,
-    customers.tax_name::text as tax_name,
-    customers.tax_percent::numeric(9, 6) as tax_percent,
+    taxes.tax_name::text as tax_name,
+    coalesce(taxes.tax_percent, 0)::numeric(9, 6) as tax_percent,
     customers.currency::text as currency,
     customers.timezone::text as timezone,
     coalesce(tenant_counts.tenant_count, 0)::bigint as tenant_count
 from customers
+left join taxes
+    on customers.customer_id = taxes.customer_id
 left join created_in_stripe
     on customers.customer_id = created_in_stripe.customer_id
 left join tenant_counts

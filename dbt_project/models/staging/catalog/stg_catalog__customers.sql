@@ -8,8 +8,6 @@ select
     tax_exempt,
     currency,
     timezone,
-    tax_rate_id,
-    tax_name,
-    tax_percent
+    is_taxed_by_stripe
 from {{ source('catalog', 'customers') }}
 where {{ is_current_version() }}

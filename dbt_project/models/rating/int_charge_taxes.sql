@@ -1,0 +1,79 @@
+with
+
+taxable as (
+
+    select
+        invoice_id,
+        charge_id,
+        charged_amount,
+        taxable_amount
+    from {{ ref('int_taxable_amounts') }}
+
+),
+
+taxes as (
+
+    select
+        invoice_id,
+        catalog_version,
+        tax_id,
+        rate_number,
+        percent,
+        is_inclusive,
+        scope
+    from {{ ref('int_invoice_taxes') }}
+
+),
+
+named_charges as (
+
+    select
+        catalog_version,
+        tax_id,
+        rate_number,
+        charge_id
+    from {{ source('catalog', 'tax_rate_charges') }}
+
+),
+
+-- What has no charge is taxed by what is on everything, or on all charges but some.
+charge_taxes as (
+
+    select
+        taxable.invoice_id,
+        taxable.charge_id,
+        taxable.charged_amount,
+        taxable.taxable_amount,
+        taxes.tax_id,
+        taxes.percent,
+        taxes.is_inclusive
+    from taxable
+    inner join taxes
+        on taxable.invoice_id = taxes.invoice_id
+    left join named_charges
+        on
+            taxes.catalog_version = named_charges.catalog_version
+            and taxes.tax_id = named_charges.tax_id
+            and taxes.rate_number = named_charges.rate_number
+            and taxable.charge_id = named_charges.charge_id
+    where
+        case taxes.scope
+            when 'all' then true
+            when 'only' then named_charges.charge_id is not null
+            when 'except' then named_charges.charge_id is null
+        end
+
+)
+
+select
+    invoice_id::text as invoice_id,
+    charge_id::text as charge_id,
+    tax_id::text as tax_id,
+    charged_amount::numeric(20, 3) as charged_amount,
+    taxable_amount::numeric(38, 12) as taxable_amount,
+    is_inclusive::boolean as is_inclusive,
+    percent::numeric(9, 6) as percent,
+    coalesce(
+        sum(percent) filter (where is_inclusive) over (partition by invoice_id, charge_id), 0
+    )::numeric(9, 6) as inclusive_percent
+from charge_taxes

@@ -1,0 +1,134 @@
+with
+
+periods as (
+
+    select
+        invoice_id,
+        catalog_version,
+        customer_id,
+        period_end
+    from {{ ref('int_contract_periods') }}
+    where not is_closed
+
+),
+
+customers as (
+
+    select
+        catalog_version,
+        customer_id,
+        tax_exempt
+    from {{ source('catalog', 'customers') }}
+    where not is_taxed_by_stripe
+
+),
+
+invoices as (
+
+    select
+        periods.invoice_id,
+        periods.catalog_version,
+        periods.customer_id,
+        periods.period_end,
+        customers.tax_exempt
+    from periods
+    inner join customers
+        on
+            periods.catalog_version = customers.catalog_version
+            and periods.customer_id = customers.customer_id
+
+),
+
+customer_taxes as (
+
+    select
+        catalog_version,
+        customer_id,
+        tax_id,
+        position
+    from {{ source('catalog', 'customer_taxes') }}
+
+),
+
+rates as (
+
+    select
+        catalog_version,
+        tax_id,
+        rate_number,
+        name,
+        percent,
+        valid_from,
+        valid_to,
+        is_inclusive,
+        scope
+    from {{ source('catalog', 'tax_rates') }}
+
+),
+
+-- The last day of the period decides on the rate.
+named_taxes as (
+
+    select
+        invoices.invoice_id,
+        invoices.catalog_version,
+        rates.tax_id,
+        rates.rate_number,
+        customer_taxes.position,
+        rates.name as tax_name,
+        invoices.tax_exempt,
+        case when invoices.tax_exempt = 'none' then rates.percent else 0 end as percent,
+        rates.is_inclusive,
+        rates.scope
+    from invoices
+    inner join customer_taxes
+        on
+            invoices.catalog_version = customer_taxes.catalog_version
+            and invoices.customer_id = customer_taxes.customer_id
+    inner join rates
+        on
+            customer_taxes.catalog_version = rates.catalog_version
+            and customer_taxes.tax_id = rates.tax_id
+            and (rates.valid_from is null or invoices.period_end > rates.valid_from)
+            and (rates.valid_to is null or invoices.period_end <= rates.valid_to)
+
+),
+
+-- Also where no tax has a name the invoice must say that the customer owes it.
+taxes as (
+
+    select *
+    from named_taxes
+
+    union all
+
+    select
+        invoice_id,
+        catalog_version,
+        'reverse' as tax_id,
+        0 as rate_number,
+        0 as position,
+        'Tax' as tax_name,
+        tax_exempt,
+        0 as percent,
+        false as is_inclusive,
+        'all' as scope
+    from invoices
+    where
+        tax_exempt = 'reverse'
+        and invoice_id not in (select named_taxes.invoice_id from named_taxes)
+
+)
+
+select
+    invoice_id::text as invoice_id,
+    catalog_version::text as catalog_version,
+    tax_id::text as tax_id,
+    rate_number::integer as rate_number,
+    position::integer as position,
+    tax_name::text as tax_name,
+    tax_exempt::text as tax_exempt,
+    percent::numeric(9, 6) as percent,
+    is_inclusive::boolean as is_inclusive,
+    scope::text as scope
+from taxes
