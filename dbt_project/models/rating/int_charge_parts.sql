@@ -34,6 +34,7 @@ charges as (
         group_by,
         bucket_every,
         bucket_then,
+        tiers_span,
         included_quantity,
         price_id
     from {{ source('catalog', 'charges') }}
@@ -99,6 +100,7 @@ period_charges as (
         charges.group_by,
         charges.bucket_every,
         charges.bucket_then,
+        charges.tiers_span,
         charges.included_quantity,
         charges.price_id
     from periods
@@ -187,6 +189,7 @@ select
     group_by::jsonb as group_by,
     bucket_every::text as bucket_every,
     bucket_then::text as bucket_then,
+    tiers_span::text as tiers_span,
     timezone::text as timezone,
     included_quantity::numeric(38, 9) as included_quantity,
     effective_price_id::text as price_id,

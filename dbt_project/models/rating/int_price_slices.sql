@@ -1,40 +1,27 @@
 with
 
-parts as (
+priced as (
 
     select
         invoice_id,
         charge_id,
         part_number,
-        catalog_version,
-        price_id,
-        part_days,
-        period_days
-    from {{ ref('int_charge_parts') }}
-
-),
-
-quantities as (
-
-    select
-        invoice_id,
-        charge_id,
-        part_number,
-        is_level,
-        billable_quantity
-    from {{ ref('int_charge_quantities') }}
-
-),
-
-prices as (
-
-    select
+        pricing_group,
         catalog_version,
         price_id,
         model,
-        package_size,
-        package_rounding
-    from {{ source('catalog', 'prices') }}
+        is_level,
+        is_spanning,
+        is_first,
+        quantity_before,
+        quantity_until,
+        quantity_of_span,
+        record_count,
+        unit_amount,
+        fixed_amount,
+        part_days,
+        period_days
+    from {{ ref('int_priced_quantities') }}
 
 ),
 
@@ -52,67 +39,62 @@ tiers as (
 
 ),
 
--- What is priced: units, or packages of which a started one counts as the price says.
-priced as (
-
-    select
-        parts.invoice_id,
-        parts.charge_id,
-        parts.part_number,
-        parts.catalog_version,
-        parts.price_id,
-        parts.part_days,
-        parts.period_days,
-        quantities.is_level,
-        prices.model,
-        case
-            when prices.model = 'package'
-                then {{ round_by_mode(
-                    divide('quantities.billable_quantity', 'prices.package_size', 18),
-                    '0',
-                    'prices.package_rounding'
-                ) }}
-            else quantities.billable_quantity
-        end as priced_quantity
-    from parts
-    inner join quantities
-        on
-            parts.invoice_id = quantities.invoice_id
-            and parts.charge_id = quantities.charge_id
-            and parts.part_number = quantities.part_number
-    inner join prices
-        on
-            parts.catalog_version = prices.catalog_version
-            and parts.price_id = prices.price_id
-
-),
-
--- The first tier is always reached, so its flat amount is due at zero usage, and a quantity that
--- corrections have made negative is taken back at its price.
-reached as (
+-- Where the quantity ends decides one tier for all of it. The first tier is always reached.
+whole_slices as (
 
     select
         priced.invoice_id,
         priced.charge_id,
         priced.part_number,
+        priced.pricing_group,
         priced.model,
-        priced.priced_quantity,
-        priced.part_days,
-        priced.period_days,
         priced.is_level,
         tiers.tier_number,
         tiers.from_quantity,
         tiers.up_to,
         tiers.unit_amount,
         tiers.flat_amount,
+        priced.quantity_until - priced.quantity_before as slice_quantity,
+        1 as flat_count,
+        priced.part_days as due_days,
+        priced.period_days
+    from priced
+    inner join tiers
+        on
+            priced.catalog_version = tiers.catalog_version
+            and priced.price_id = tiers.price_id
+            and (tiers.tier_number = 1 or priced.quantity_of_span > tiers.from_quantity)
+            and (tiers.up_to is null or priced.quantity_of_span <= tiers.up_to)
+    where priced.model in ('volume', 'stairstep')
+
+),
+
+-- Each tier that the part passes through has what lies in it of the quantity until the part's end,
+-- less what lay in it before. A flat amount is due where its tier is entered.
+graduated_slices as (
+
+    select
+        priced.invoice_id,
+        priced.charge_id,
+        priced.part_number,
+        priced.pricing_group,
+        priced.model,
+        priced.is_level,
+        tiers.tier_number,
+        tiers.from_quantity,
+        tiers.up_to,
+        tiers.unit_amount,
+        tiers.flat_amount,
+        {{ quantity_in_tier('priced.quantity_until') }}
+        - {{ quantity_in_tier('priced.quantity_before') }} as slice_quantity,
         case
-            when priced.model = 'volume' then priced.priced_quantity
-            when tiers.tier_number = 1
-                then least(priced.priced_quantity, coalesce(tiers.up_to, priced.priced_quantity))
+            when tiers.tier_number = 1 then priced.is_first::integer
             else
-                least(priced.priced_quantity, coalesce(tiers.up_to, priced.priced_quantity))
-                - tiers.from_quantity
-        end as slice_quantity
+                (priced.quantity_until > tiers.from_quantity)::integer
+                - (priced.quantity_before > tiers.from_quantity)::integer
+        end as flat_count,
+        case when priced.is_spanning then priced.period_days else priced.part_days end as due_days,
+        priced.period_days
     from priced
     inner join tiers
         on
@@ -120,12 +102,83 @@ reached as (
             and priced.price_id = tiers.price_id
             and (
                 tiers.tier_number = 1
-                or priced.priced_quantity > tiers.from_quantity
+                or greatest(priced.quantity_before, priced.quantity_until) > tiers.from_quantity
             )
+            and (
+                tiers.up_to is null
+                or least(priced.quantity_before, priced.quantity_until) < tiers.up_to
+                or (
+                    priced.quantity_before = priced.quantity_until
+                    and priced.quantity_until = tiers.up_to
+                )
+            )
+    where priced.model not in ('volume', 'stairstep')
+
+),
+
+quantity_slices as (
+
+    select *
+    from whole_slices
+
+    union all
+
+    select *
+    from graduated_slices
+
+    union all
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        pricing_group,
+        model,
+        is_level,
+        1 as tier_number,
+        0 as from_quantity,
+        null as up_to,
+        unit_amount,
+        0 as flat_amount,
+        quantity_until - quantity_before as slice_quantity,
+        0 as flat_count,
+        part_days as due_days,
+        period_days
+    from priced
+    where model = 'matrix'
+
+),
+
+slices as (
+
+    select
+        quantity_slices.*,
+        'quantity' as slice_kind
+    from quantity_slices
+
+    union all
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        pricing_group,
+        model,
+        false as is_level,
+        1 as tier_number,
+        0 as from_quantity,
+        null as up_to,
+        fixed_amount as unit_amount,
+        0 as flat_amount,
+        record_count as slice_quantity,
+        0 as flat_count,
+        part_days as due_days,
+        period_days,
+        'records' as slice_kind
+    from priced
     where
-        priced.model <> 'volume'
-        or tiers.up_to is null
-        or priced.priced_quantity <= tiers.up_to
+        fixed_amount <> 0
+        and record_count <> 0
 
 ),
 
@@ -134,18 +187,20 @@ reached as (
 amounts as (
 
     select
-        reached.*,
-        {{ divide('reached.flat_amount * reached.part_days', 'reached.period_days', 12) }}
+        slices.*,
+        {{ divide(
+            'slices.flat_amount * slices.flat_count * slices.due_days',
+            'slices.period_days'
+        ) }}
         + case
-            when reached.is_level
+            when slices.is_level
                 then {{ divide(
-                    'reached.slice_quantity * reached.unit_amount * reached.part_days',
-                    'reached.period_days',
-                    12
+                    'slices.slice_quantity * slices.unit_amount * slices.due_days',
+                    'slices.period_days'
                 ) }}
-            else round(reached.slice_quantity * reached.unit_amount, 12)
+            else round(slices.slice_quantity * slices.unit_amount, 12)
         end as exact_amount
-    from reached
+    from slices
 
 )
 
@@ -153,14 +208,16 @@ select
     invoice_id::text as invoice_id,
     charge_id::text as charge_id,
     part_number::integer as part_number,
+    pricing_group::jsonb as pricing_group,
+    slice_kind::text as slice_kind,
     tier_number::integer as tier_number,
     model::text as model,
     from_quantity::numeric(38, 9) as from_quantity,
     up_to::numeric(38, 9) as up_to,
     slice_quantity::numeric(38, 9) as slice_quantity,
     unit_amount::numeric(38, 12) as unit_amount,
-    flat_amount::numeric(38, 12) as flat_amount,
-    part_days::integer as part_days,
+    (flat_amount * flat_count)::numeric(38, 12) as flat_amount,
+    due_days::integer as part_days,
     period_days::integer as period_days,
     exact_amount::numeric(38, 12) as exact_amount
 from amounts
