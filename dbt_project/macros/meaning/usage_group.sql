@@ -15,13 +15,13 @@
 {%- endmacro %}
 
 
-{#- A group of which only `keys` (an array) count. -#}
+{#- A group of which only `keys` (a list in jsonb, or null) count. -#}
 {% macro group_by_keys(usage_group, keys) -%}
     coalesce(
         (
             select jsonb_object_agg(known.key, known.value)
             from jsonb_each({{ usage_group }}) as known
-            where known.key = any({{ keys }})
+            where jsonb_exists({{ keys }}, known.key)
         ),
         '{}'::jsonb
     )

@@ -18,7 +18,7 @@ parts as (
         catalog_version,
         dimension_id,
         price_id,
-        array(select jsonb_array_elements_text(group_by)) as group_keys
+        group_by
     from {{ ref('int_charge_parts') }}
     where group_by is not null
 
@@ -105,7 +105,7 @@ weighed as (
         parts.invoice_id,
         parts.charge_id,
         parts.part_number,
-        {{ group_by_keys('tenant_values.usage_group', 'parts.group_keys') }} as line_group,
+        {{ group_by_keys('tenant_values.usage_group', 'parts.group_by') }} as line_group,
         greatest(
             {{ aggregate_of_values('dimensions.aggregation') }}
             * coalesce(

@@ -13,7 +13,7 @@ rates as (
 select
     rates.catalog_version::text as catalog_version,
     rates.price_id::text as price_id,
-    array_agg(distinct matched.key)::text [] as metadata_keys
+    jsonb_agg(distinct matched.key)::jsonb as metadata_keys
 from rates
 cross join lateral jsonb_object_keys(rates.match) as matched (key)
 group by rates.catalog_version, rates.price_id
