@@ -122,9 +122,9 @@ def _keys_of_charges(catalog: Catalog) -> Iterator[tuple[str, set[str]]]:
     for customer in catalog.customers:
         for contract in customer.contracts:
             for override in contract.overrides:
-                charge = plans[contract.plan].charge(override.charge)
-                if charge is not None and charge.dimension is not None:
-                    yield charge.dimension, metadata_keys(override.price)
+                overridden = plans[contract.plan].charge(override.charge)
+                if overridden is not None and overridden.dimension is not None:
+                    yield overridden.dimension, metadata_keys(override.price)
 
 
 def _customer_row(customer: Customer) -> Row:

@@ -11,7 +11,8 @@ from models.contracts import Contract, Customer
 from models.entries import repeated
 from models.fields import plain
 from models.money import decimals_of, minor_units
-from models.prices import FlatPrice, Plan
+from models.price_models import FlatPrice
+from models.prices import Plan
 from models.problems import Problem
 from models.yaml_files import Place
 
