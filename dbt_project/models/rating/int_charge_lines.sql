@@ -37,6 +37,7 @@ charge_names as (
 
 ),
 
+-- A matrix has a quantity of each group that it prices: the line is about all of them.
 quantities as (
 
     select
@@ -44,12 +45,13 @@ quantities as (
         charge_id,
         part_number,
         aggregation,
-        record_count,
-        aggregate_quantity,
-        quantity,
         included_quantity,
-        billable_quantity
+        sum(record_count) as record_count,
+        sum(aggregate_quantity) as aggregate_quantity,
+        sum(quantity) as quantity,
+        sum(billable_quantity) as billable_quantity
     from {{ ref('int_charge_quantities') }}
+    group by invoice_id, charge_id, part_number, aggregation, included_quantity
 
 ),
 
@@ -59,6 +61,8 @@ slices as (
         invoice_id,
         charge_id,
         part_number,
+        pricing_group,
+        slice_kind,
         tier_number,
         model,
         from_quantity,
@@ -98,6 +102,8 @@ priced as (
         sum(exact_amount) as exact_amount,
         jsonb_agg(
             jsonb_build_object(
+                'group', pricing_group,
+                'kind', slice_kind,
                 'tier', tier_number,
                 'from', from_quantity,
                 'up_to', up_to,
@@ -108,7 +114,7 @@ priced as (
                 'period_days', period_days,
                 'amount', exact_amount
             )
-            order by tier_number
+            order by pricing_group, slice_kind, tier_number
         ) as slices,
         max(model) as model
     from slices
