@@ -8,7 +8,7 @@ line_totals as (
         sum(amount) as total,
         sum(amount) filter (where kind = 'tax') as tax,
         sum(tax_included) as tax_included,
-        sum({{ json_text('explanation', "'included'") }}::numeric) filter (where kind = 'tax')
+        sum(({{ json_text('explanation', "'included'") }})::numeric) filter (where kind = 'tax')
             as tax_stated
     from {{ ref('fct_invoice_lines') }}
     group by invoice_id
