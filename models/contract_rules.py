@@ -4,8 +4,9 @@ from calendar import monthrange
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from itertools import combinations
+from itertools import combinations, product
 
+from models.charge_rules import may_share_usage
 from models.contract_terms import Commitment, Credit, Effective, Override, overlap
 from models.contracts import Contract, Customer
 from models.entries import repeated
@@ -55,16 +56,13 @@ def _charged_twice(customer: Customer, plans: Mapping[str, Plan]) -> Iterator[Pr
             continue
         if not overlap(first.start, first.end, second.start, second.end):
             continue
-        shared = _dimensions(plans[first.plan]) & _dimensions(plans[second.plan])
+        charges = product(plans[first.plan].charges, plans[second.plan].charges)
+        shared = {str(one.dimension) for one, other in charges if may_share_usage(one, other)}
         if shared:
             yield second.place.problem(
                 f"the contract {second.id} runs at the same time as {first.id}, and both price "
                 f"{', '.join(sorted(shared))}; end one before the other starts"
             )
-
-
-def _dimensions(plan: Plan) -> set[str]:
-    return {charge.dimension for charge in plan.charges if charge.dimension is not None}
 
 
 def _intervals(contract: Contract) -> Iterator[Problem]:

@@ -360,3 +360,21 @@ def test_what_is_not_supported_yet_is_refused(folder: Path) -> None:
     }
     written = {"time_weighted", "percentile"}
     assert refused == {*CHARGE_OPTIONS, *PRICE_MODELS, *RECORD_OPTIONS} | written & {*AGGREGATIONS}
+
+
+def test_contracts_that_run_together_bill_a_record_once(folder: Path) -> None:
+    charges = {
+        "p": f"{{id: a, dimension: money, where: {{region: eu}}, {PER_UNIT}}}",
+        "q": f"{{id: a, dimension: money, where: {{region: us}}, {PER_UNIT}}}",
+        "r": f"{{id: a, dimension: money, where: {{region: [us, ap]}}, {PER_UNIT}}}",
+    }
+    plans = "".join(
+        plan_of(charge).replace("id: p", f"id: {plan}").removeprefix("plans:\n" if n else "")
+        for n, (plan, charge) in enumerate(charges.items())
+    )
+    contracts = "customers:\n  - id: c\n    contracts:\n"
+    contracts += "".join(f"      - {{id: {p}, plan: {p}, start: 2026-01-01}}\n" for p in charges)
+    assert problems_of(folder, plan=plans, customers=contracts) == [
+        "catalog/customers.yml:6: customers[0].contracts[2]: the contract r runs at the same time "
+        "as q, and both price money; end one before the other starts"
+    ]
