@@ -4,7 +4,6 @@ periods as (
 
     select
         invoice_id,
-        contract_id,
         minor_units,
         period_start,
         period_end,
@@ -18,49 +17,9 @@ periods as (
 totals as (
 
     select
-        contract_id,
-        service_start,
-        amount
-    from {{ ref('int_charge_totals') }}
-
-),
-
-limits as (
-
-    select
         invoice_id,
         amount
-    from {{ ref('int_charge_limits') }}
-
-),
-
-counted as (
-
-    select
-        periods.invoice_id,
-        totals.amount
-    from periods
-    inner join totals
-        on
-            periods.contract_id = totals.contract_id
-            and periods.period_start = totals.service_start
-
-    union all
-
-    select
-        invoice_id,
-        amount
-    from limits
-
-),
-
-charged as (
-
-    select
-        invoice_id,
-        sum(amount) as amount
-    from counted
-    group by invoice_id
+    from {{ ref('int_period_totals') }}
 
 ),
 
@@ -81,10 +40,10 @@ due as (
             ) }},
             periods.minor_units
         ) as minimum_due,
-        coalesce(charged.amount, 0) as charged_amount
+        totals.amount as charged_amount
     from periods
-    left join charged
-        on periods.invoice_id = charged.invoice_id
+    inner join totals
+        on periods.invoice_id = totals.invoice_id
     where periods.minimum_amount is not null
 
 )
