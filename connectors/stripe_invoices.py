@@ -42,6 +42,8 @@ class StripeInvoices(dg.ConfigurableResource):
     payment_methods: list[str] = Field(default_factory=list)
     collection: str = "charge_automatically"
     days_until_due: int = 30
+    # What Stripe Tax takes everything for that is sold; without one, the account's own default.
+    tax_code: str | None = None
     network_retries: int = 2
 
     _client: stripe.StripeClient | None = PrivateAttr(default=None)
@@ -97,7 +99,14 @@ class StripeInvoices(dg.ConfigurableResource):
             yield invoice_of(invoice)
 
     def create_draft(
-        self, customer: str, currency: str, metadata: Mapping[str, str], number: str, key: str
+        self,
+        customer: str,
+        currency: str,
+        metadata: Mapping[str, str],
+        number: str,
+        key: str,
+        *,
+        is_taxed_by_stripe: bool = False,
     ) -> StripeInvoice:
         """Create an empty draft that Stripe will not finalise by itself."""
         parameters: dict[str, Any] = {
@@ -111,6 +120,8 @@ class StripeInvoices(dg.ConfigurableResource):
         }
         if self.collection == "send_invoice":
             parameters["days_until_due"] = self.days_until_due
+        if is_taxed_by_stripe:
+            parameters["automatic_tax"] = {"enabled": True}
         if self.payment_methods:
             parameters["payment_settings"] = {"payment_method_types": self.payment_methods}
         created = self._call(lambda: self._v1.invoices.create(parameters, {"idempotency_key": key}))
@@ -128,13 +139,22 @@ class StripeInvoices(dg.ConfigurableResource):
         return {text_map(line.metadata).get("invoice_line_id", str(line.id)) for line in lines}
 
     def add_lines(
-        self, stripe_invoice_id: str, lines: Sequence[StripeLine], key: str
+        self,
+        stripe_invoice_id: str,
+        lines: Sequence[StripeLine],
+        key: str,
+        *,
+        taxed_in: str | None = None,
     ) -> StripeInvoice:
-        """Add lines to a draft, all or none, and return it with its new total."""
+        """Add lines to a draft, all or none, and return it with its new total.
+
+        ``taxed_in`` is the currency of an invoice that Stripe Tax taxes: it wants to know what is
+        sold, and takes no line below zero.
+        """
         parameters: dict[str, Any] = {
             "lines": [
                 {
-                    "amount": line.amount,
+                    **({"amount": line.amount} if taxed_in is None else self._sale(line, taxed_in)),
                     "description": line.description,
                     "period": {"start": line.period_start, "end": line.period_end},
                     "metadata": dict(line.metadata),
@@ -149,6 +169,17 @@ class StripeInvoices(dg.ConfigurableResource):
                     stripe_invoice_id,
                     parameters,
                     options,
+                )
+            )
+        )
+
+    def find_taxes(self, stripe_invoice_id: str, key: str) -> StripeInvoice:
+        """Have Stripe Tax look at a draft once more, and return it."""
+        options: Any = {"idempotency_key": key}
+        return invoice_of(
+            self._call(
+                lambda: self._v1.invoices.update(
+                    stripe_invoice_id, {"automatic_tax": {"enabled": True}}, options
                 )
             )
         )
@@ -174,6 +205,19 @@ class StripeInvoices(dg.ConfigurableResource):
     def delete_draft(self, stripe_invoice_id: str) -> None:
         """Delete an invoice that was never finalised."""
         self._call(lambda: self._v1.invoices.delete(stripe_invoice_id))
+
+    def _sale(self, line: StripeLine, currency: str) -> dict[str, Any]:
+        product = {"name": line.product_name}
+        if self.tax_code is not None:
+            product["tax_code"] = self.tax_code
+        return {
+            "price_data": {
+                "currency": currency.lower(),
+                "unit_amount": line.amount,
+                "tax_behavior": "exclusive",
+                "product_data": product,
+            }
+        }
 
     @property
     def _v1(self) -> Any:

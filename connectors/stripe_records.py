@@ -50,6 +50,10 @@ class StripeInvoice:
     status: str
     currency: str
     total: int
+    # What Stripe Tax has added; it is part of the total.
+    tax: int
+    # Why Stripe Tax has added nothing, if it was to.
+    tax_problem: str | None
     amount_due: int
     amount_paid: int
     amount_remaining: int
@@ -64,6 +68,7 @@ class StripeLine:
     """A line to be added; the period is inclusive at both ends, in seconds since 1970."""
 
     amount: int
+    product_name: str
     description: str
     period_start: int
     period_end: int
@@ -130,6 +135,8 @@ def invoice_of(answer: Any) -> StripeInvoice:
         status=str(answer.status),
         currency=str(answer.currency).upper(),
         total=int(answer.total),
+        tax=tax_of(answer),
+        tax_problem=tax_problem_of(answer.automatic_tax),
         amount_due=int(answer.amount_due),
         amount_paid=int(answer.amount_paid),
         amount_remaining=int(answer.amount_remaining),
@@ -138,6 +145,23 @@ def invoice_of(answer: Any) -> StripeInvoice:
         hosted_invoice_url=answer.hosted_invoice_url,
         metadata=text_map(answer.metadata),
     )
+
+
+def tax_of(answer: Any) -> int:
+    """Return what Stripe Tax has added to an invoice; other taxes are not its own."""
+    without_tax = answer.total_excluding_tax
+    if not answer.automatic_tax.enabled or without_tax is None:
+        return 0
+    return int(answer.total) - int(without_tax)
+
+
+def tax_problem_of(automatic_tax: Any) -> str | None:
+    """Return why Stripe Tax has no result; None where it has one, or was not asked."""
+    if automatic_tax.disabled_reason is not None:
+        return str(automatic_tax.disabled_reason)
+    if automatic_tax.enabled and automatic_tax.status not in (None, "complete"):
+        return str(automatic_tax.status)
+    return None
 
 
 def text_map(metadata: Any) -> dict[str, str]:

@@ -96,6 +96,7 @@ def stripe_account(workspace: Workspace | None) -> StripeInvoices:
         api_key=settings.api_key.get_secret_value(),
         api_base=settings.api_base,
         payment_methods=list(settings.payment_methods),
+        tax_code=settings.tax_code,
         collection=workspace.settings.billing.collection,
         days_until_due=workspace.settings.billing.days_until_due,
     )

@@ -41,7 +41,7 @@ UNEQUAL = """
     from billing.stripe_invoices
     inner join billing.invoices on stripe_invoices.invoice_id = invoices.invoice_id
     where
-        stripe_invoices.total <> invoices.total
+        stripe_invoices.total - stripe_invoices.tax <> invoices.total
         or stripe_invoices.currency <> invoices.currency
     order by stripe_invoices.invoice_id
     limit :shown

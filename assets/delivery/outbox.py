@@ -34,6 +34,7 @@ class Bill:
     invoice: Row
     customer: Row
     lines: list[BillLine]
+    is_taxed_by_stripe: bool
 
     @property
     def invoice_id(self) -> str:
@@ -165,6 +166,7 @@ def note_status(
         "status": found.status,
         "currency": found.currency,
         "total": from_minor(found.total, found.currency),
+        "tax": from_minor(found.tax, found.currency),
         "amount_due": from_minor(found.amount_due, found.currency),
         "amount_paid": from_minor(found.amount_paid, found.currency),
         "amount_remaining": from_minor(found.amount_remaining, found.currency),
@@ -193,7 +195,10 @@ def read_bill(connection: Connection, invoice_id: str) -> Bill:
     if invoice is None:
         raise PostingError(f"there is no finalised invoice {invoice_id}")
     return Bill(
-        invoice, read_customer(connection, invoice.customer_id), read_lines(connection, invoice_id)
+        invoice,
+        read_customer(connection, invoice.customer_id),
+        read_lines(connection, invoice_id),
+        is_taxed_by_stripe(connection, invoice),
     )
 
 
@@ -212,6 +217,17 @@ def read_customer(connection: Connection, customer_id: str) -> Row:
     return found
 
 
+def is_taxed_by_stripe(connection: Connection, invoice: Row) -> bool:
+    """Return whether an invoice was rated without taxes, which Stripe Tax is to find."""
+    customers = catalog.customers
+    found: bool | None = connection.execute(
+        select(customers.c.is_taxed_by_stripe)
+        .where(customers.c.catalog_version == invoice.catalog_version)
+        .where(customers.c.customer_id == invoice.customer_id)
+    ).scalar()
+    return bool(found)
+
+
 def read_lines(connection: Connection, invoice_id: str) -> list[BillLine]:
     """Return the lines of an invoice in order."""
     lines, dimensions = billing.invoice_lines, catalog.dimensions
@@ -225,7 +241,7 @@ def read_lines(connection: Connection, invoice_id: str) -> list[BillLine]:
         .where(lines.c.invoice_id == invoice_id)
         .order_by(lines.c.line_number)
     )
-    names = BillLine.__slots__
+    names = [name for name in BillLine.__slots__ if name != "note"]
     return [BillLine(**{name: getattr(row, name) for name in names}) for row in rows]
 
 

@@ -21,6 +21,7 @@ from assets.delivery.outbox import (
     note_posted,
     read_bill,
 )
+from assets.delivery.reductions import reduced_lines
 from assets.delivery.stripe_lines import limited, stripe_lines
 from connectors.stripe_invoices import StripeInvoices
 from connectors.stripe_records import (
@@ -148,6 +149,11 @@ class Posting:
         invoice = self._draft()
         if invoice.status == "draft":
             invoice = self._with_lines(invoice)
+            if invoice.tax_problem is not None and not self.attempt.is_first:
+                # What was missing may have been added since.
+                invoice = self.stripe.find_taxes(
+                    invoice.stripe_invoice_id, self.attempt.key("taxes")
+                )
             self._compare(invoice)
             invoice = self.stripe.finalize(invoice.stripe_invoice_id, self.attempt.key("finalize"))
         self._compare(invoice)
@@ -182,6 +188,7 @@ class Posting:
                 ),
                 header.invoice_number,
                 self.attempt.key("create"),
+                is_taxed_by_stripe=self.bill.is_taxed_by_stripe,
             )
         self._remember(invoice.stripe_invoice_id)
         return invoice
@@ -206,21 +213,35 @@ class Posting:
     def _with_lines(self, invoice: StripeInvoice) -> StripeInvoice:
         """Return the draft with all its lines."""
         identifier = invoice.stripe_invoice_id
-        wanted = stripe_lines(self.bill.lines, self.bill.customer.timezone)
+        bill = self.bill
+        lines = reduced_lines(bill.lines) if bill.is_taxed_by_stripe else bill.lines
+        wanted = stripe_lines(lines, bill.customer.timezone)
         present = set() if self.attempt.is_first else self.stripe.list_line_ids(identifier)
         missing = [line for line in wanted if line.metadata["invoice_line_id"] not in present]
         if not missing:
             return invoice
-        changed = self.stripe.add_lines(identifier, missing, self.attempt.key("lines"))
+        changed = self.stripe.add_lines(
+            identifier,
+            missing,
+            self.attempt.key("lines"),
+            taxed_in=bill.invoice.currency if bill.is_taxed_by_stripe else None,
+        )
         # An answer may be the repeated one of an earlier attempt: then it is not about now.
         return changed if self.attempt.is_first else self.stripe.retrieve(identifier)
 
     def _compare(self, invoice: StripeInvoice) -> None:
-        """Refuse an invoice whose total is not ours to the minor unit."""
+        """Refuse an invoice whose total, less what Stripe Tax adds, is not ours."""
         header = self.bill.invoice
         ours = to_minor(header.total, header.currency)
-        if invoice.currency != header.currency or invoice.total != ours:
-            theirs = from_minor(invoice.total, invoice.currency)
+        added = invoice.tax if self.bill.is_taxed_by_stripe else 0
+        if invoice.tax_problem is not None:
+            raise PostingError(
+                f"Stripe Tax cannot tax invoice {invoice.stripe_invoice_id}"
+                f" ({invoice.tax_problem}): complete the address of the customer in Stripe,"
+                " and post again"
+            )
+        if invoice.currency != header.currency or invoice.total - added != ours:
+            theirs = from_minor(invoice.total - added, invoice.currency)
             raise PostingError(
                 f"Stripe's {invoice.status} invoice {invoice.stripe_invoice_id} totals"
                 f" {theirs:f} {invoice.currency}, and ours {header.total:f} {header.currency}."

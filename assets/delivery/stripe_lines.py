@@ -23,6 +23,7 @@ class BillLine:
     invoice_line_id: str
     line_number: int
     kind: str
+    charge_id: str | None
     period_start: date
     period_end: date
     quantity: Decimal | None
@@ -31,12 +32,15 @@ class BillLine:
     currency: str
     description: str
     catalog_version: str
+    # What is said beside the line in Stripe alone.
+    note: str = ""
 
     @property
     def words(self) -> str:
         """What the customer reads: the description, the quantity, and the days it covers."""
         quantity = "" if self.quantity is None else f": {plain(self.quantity)} {self.unit or ''}"
         days = f" ({days_covered(self.period_start, self.period_end)})"
+        days += f"; {self.note}" if self.note else ""
         room = DESCRIPTION_CHARACTERS - len(quantity.rstrip()) - len(days)
         return self.description[:room] + quantity.rstrip() + days
 
@@ -80,6 +84,7 @@ def stripe_line(line: BillLine, timezone: str) -> StripeLine:
     """Return one line."""
     return StripeLine(
         amount=to_minor(line.amount, line.currency),
+        product_name=line.description,
         description=line.words,
         period_start=second_of(line.period_start, timezone),
         # Stripe's periods include their last second, ours do not.
@@ -94,6 +99,7 @@ def folded_line(lines: Sequence[BillLine], timezone: str) -> StripeLine:
     invoice_id = lines[0].invoice_line_id.split("/")[0]
     return StripeLine(
         amount=sum(to_minor(line.amount, line.currency) for line in lines),
+        product_name="Further lines",
         description=f"{len(lines)} further lines ({days_covered(first, last)})",
         period_start=second_of(first, timezone),
         period_end=second_of(last, timezone) - 1,

@@ -130,6 +130,7 @@ stripe_invoices = Table(
     words("status"),
     words("currency"),
     Column("total", AMOUNT, nullable=False),
+    Column("tax", AMOUNT, nullable=False, server_default="0"),
     Column("amount_due", AMOUNT, nullable=False),
     Column("amount_paid", AMOUNT, nullable=False),
     Column("amount_remaining", AMOUNT, nullable=False),

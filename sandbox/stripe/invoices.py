@@ -14,12 +14,19 @@ from sandbox.stripe.routes import (
     page,
     serves,
 )
-from sandbox.stripe.taxes import line_taxes, summed
+from sandbox.stripe.taxes import (
+    automatic_taxes,
+    is_automatic,
+    line_taxes,
+    locate,
+    refuse_untaxable,
+    summed,
+)
 
 TEXTS = ("description", "footer", "number", "statement_descriptor")
 OTHERS = (
-    "auto_advance", "collection_method", "custom_fields", "days_until_due", "due_date",
-    "effective_at", "metadata", "payment_settings",
+    "auto_advance", "automatic_tax", "collection_method", "custom_fields", "days_until_due",
+    "due_date", "effective_at", "metadata", "payment_settings",
 )  # fmt: skip
 AFTER_FINALISATION = {"auto_advance", "metadata"}
 DAY = 24 * 3600
@@ -44,6 +51,7 @@ def create_invoice(desk: Desk, parameters: Body) -> Body:
             "days_until_due",
         )
     edit(desk, invoice, parameters)
+    locate(desk, invoice, parameters)
     desk.store.add(invoice, desk.now, parent=customer["id"])
     if customer["currency"] is None:
         desk.store.put({**customer, "currency": invoice["currency"]})
@@ -86,6 +94,9 @@ def update_invoice(desk: Desk, parameters: Body) -> Body:
             "Finalized invoices can't be updated in this way", code="invoice_not_editable"
         )
     edit(desk, invoice, parameters)
+    if "automatic_tax" in parameters:
+        locate(desk, invoice, parameters)
+        return changed_lines(desk, invoice, {})
     desk.store.put(invoice)
     events.record(desk, "invoice.updated", with_lines(desk, invoice))
     return with_lines(desk, invoice)
@@ -113,7 +124,10 @@ def add_lines(desk: Desk, parameters: Body) -> Body:
         )
     for given in parameters["lines"]:
         amount = line_amount(given, invoice)
-        taxes = line_taxes(desk, given, amount)
+        if is_automatic(invoice):
+            refuse_untaxable(given, amount)
+        # The taxes of an automatic invoice are found for all of its lines at once.
+        taxes = [] if is_automatic(invoice) else line_taxes(desk, given, amount)
         line = objects.line_item(given, invoice, amount, taxes, desk.now)
         desk.store.add(line, desk.now, parent=invoice["id"])
     return changed_lines(desk, invoice, parameters)
@@ -190,6 +204,10 @@ def changed_lines(desk: Desk, invoice: Body, parameters: Body) -> Body:
     """Return the invoice after its lines changed, with its totals of now."""
     invoice["metadata"] = merged_metadata(invoice["metadata"], parameters.get("invoice_metadata"))
     lines = list(lines_of(desk, invoice))
+    if is_automatic(invoice) and invoice["status"] == "draft":
+        for line in lines:
+            line["taxes"] = automatic_taxes(desk, invoice, line["amount"])
+            desk.store.put(line)
     taxes = summed([tax for line in lines for tax in line["taxes"]])
     added = sum(tax["amount"] for tax in taxes if tax["tax_behavior"] == "exclusive")
     subtotal = sum(line["amount"] for line in lines)

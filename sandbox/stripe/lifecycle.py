@@ -6,6 +6,7 @@ from sandbox.stripe import events, limits, objects
 from sandbox.stripe.invoices import with_lines
 from sandbox.stripe.problems import ApiError, refused
 from sandbox.stripe.routes import Body, Desk, page, serves
+from sandbox.stripe.taxes import refuse_unlocated
 
 HOUR = 3600
 # An automatic payment that failed is tried again after three days, a few times.
@@ -29,6 +30,7 @@ ALLOWED: Mapping[str, tuple[set[str], str]] = {
 def finalize_invoice(desk: Desk, parameters: Body) -> Body:
     """Number the invoice, fix its amounts and open it; with nothing due it is paid at once."""
     invoice = in_state(desk, "finalize")
+    refuse_unlocated(invoice)
     return with_lines(desk, finalised(desk, invoice, parameters))
 
 

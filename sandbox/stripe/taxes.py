@@ -1,4 +1,4 @@
-"""Tax rates, and the tax they put on a line."""
+"""Tax rates, the tax they put on a line, and a Stripe Tax with a rate for each country."""
 
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -52,6 +52,68 @@ def line_taxes(desk: Desk, parameters: Body, amount: int) -> list[Body]:
         exact = Decimal(amount) * Decimal(str(rate["percentage"])) / 100
         taxes.append(tax(rate, int(exact.quantize(Decimal(1), ROUND_HALF_UP)), amount))
     return taxes
+
+
+# Percent; whoever lives elsewhere is where the seller has no duty to collect.
+AUTOMATIC_RATES = {"CA": "5", "DE": "19", "US": "8.875"}
+
+
+def is_automatic(invoice: Body) -> bool:
+    """Return whether Stripe Tax finds the taxes of an invoice."""
+    return bool(invoice["automatic_tax"]["enabled"])
+
+
+def locate(desk: Desk, invoice: Body, parameters: Body) -> None:
+    """Turn Stripe Tax on or off, and state whether it knows where the customer is by now."""
+    invoice["automatic_tax"] |= parameters.get("automatic_tax", {})
+    if is_automatic(invoice):
+        customer = desk.find("customer", invoice["customer"])
+        is_located = bool((customer["address"] or {}).get("country"))
+        invoice["customer_address"] = customer["address"]
+        invoice["automatic_tax"] |= {
+            "liability": {"type": "self"},
+            "provider": "stripe",
+            "status": "complete" if is_located else "requires_location_inputs",
+        }
+
+
+def refuse_unlocated(invoice: Body) -> None:
+    """Refuse to finalise an invoice whose taxes could not be found."""
+    if is_automatic(invoice) and invoice["automatic_tax"]["status"] != "complete":
+        raise refused(
+            "The customer's location isn't recognized. Set a valid customer address in order to"
+            " automatically calculate tax.",
+            code="customer_tax_location_invalid",
+        )
+
+
+def refuse_untaxable(given: Body, amount: int) -> None:
+    """Refuse a line that Stripe Tax does not take."""
+    behaviour = given.get("price_data", {}).get("tax_behavior")
+    if amount < 0 or behaviour not in ("exclusive", "inclusive"):
+        raise refused(
+            "Invoice items with manually specified tax rates, negative amounts, or"
+            " tax_behavior=unspecified cannot be added to automatic tax invoices.",
+            "lines",
+        )
+    if given.get("tax_rates") or given.get("tax_amounts"):
+        raise refused("You cannot set taxes on lines of automatic tax invoices.", "lines")
+    if behaviour == "inclusive":
+        raise refused("The sandbox does not implement inclusive automatic taxes", "lines")
+
+
+def automatic_taxes(desk: Desk, invoice: Body, amount: int) -> list[Body]:
+    """Return the taxes that Stripe Tax puts on a line, by the country of the customer."""
+    percent = AUTOMATIC_RATES.get((invoice["customer_address"] or {}).get("country") or "")
+    if percent is None:
+        return []
+    if invoice["customer_tax_exempt"] != "none":
+        percent = "0"
+    names = {"display_name": "Sandbox tax", "inclusive": False, "percentage": float(percent)}
+    rate = objects.tax_rate({"metadata": {}, **names}, desk.now)
+    exact = Decimal(amount) * Decimal(percent) / 100
+    desk.store.add(rate, desk.now)
+    return [tax(rate, int(exact.quantize(Decimal(1), ROUND_HALF_UP)), amount)]
 
 
 def tax(rate: Body, amount: int, taxable_amount: int) -> Body:

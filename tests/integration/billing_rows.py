@@ -65,6 +65,7 @@ def new_customer(warehouse: Warehouse, customer_id: str | None = None, **values:
                 "rounding_decimals": 9,
                 "rounding_mode": "half_up",
                 "carry_over": False,
+                "has_deltas": False,
             },
         )
     return customer_id

@@ -48,7 +48,8 @@ stripe_totals as (
 
     select
         invoice_id,
-        sum(total) as total
+        -- What Stripe Tax adds is Stripe's, and not on our invoice.
+        sum(total - tax_by_stripe) as total
     from {{ ref('fct_payments') }}
     where payment_status <> 'void'
     group by invoice_id
