@@ -17,6 +17,7 @@ priced as (
         quantity_until,
         quantity_of_span,
         record_count,
+        bound_amount,
         unit_amount,
         fixed_amount,
         part_days,
@@ -179,6 +180,28 @@ slices as (
     where
         fixed_amount <> 0
         and record_count <> 0
+
+    union all
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        pricing_group,
+        model,
+        false as is_level,
+        1 as tier_number,
+        0 as from_quantity,
+        null as up_to,
+        bound_amount as unit_amount,
+        0 as flat_amount,
+        1 as slice_quantity,
+        0 as flat_count,
+        part_days as due_days,
+        period_days,
+        'bounds' as slice_kind
+    from priced
+    where bound_amount <> 0
 
 ),
 

@@ -38,8 +38,30 @@ prices as (
         model,
         package_size,
         package_rounding,
-        fixed_amount
+        fixed_amount,
+        free_records > 0
+        or free_amount > 0
+        or record_minimum is not null
+        or record_maximum is not null as is_by_record
     from {{ source('catalog', 'prices') }}
+
+),
+
+-- Records that are priced one by one: what of them is not free, and what a record's minimum and
+-- maximum add to it, or take off.
+record_sums as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        sum(charged_value) as charged_value,
+        count(*) filter (where is_charged) as record_count,
+        sum(exact_amount)
+        - round(sum(charged_value) * unit_amount, 12)
+        - count(*) filter (where is_charged) * fixed_amount as bound_amount
+    from {{ ref('int_record_amounts') }}
+    group by invoice_id, charge_id, part_number, unit_amount, fixed_amount
 
 ),
 
@@ -80,8 +102,15 @@ counted as (
         parts.period_days,
         quantities.pricing_group,
         quantities.is_level,
-        quantities.record_count,
-        quantities.billable_quantity,
+        case
+            when prices.is_by_record then coalesce(record_sums.record_count, 0)
+            else quantities.record_count
+        end as record_count,
+        case
+            when prices.is_by_record then coalesce(record_sums.charged_value, 0)
+            else quantities.billable_quantity
+        end as priced_units,
+        coalesce(record_sums.bound_amount, 0) as bound_amount,
         quantities.unit_amount,
         prices.model,
         prices.package_size,
@@ -110,6 +139,11 @@ counted as (
         on
             parts.catalog_version = ladders.catalog_version
             and parts.price_id = ladders.price_id
+    left join record_sums
+        on
+            parts.invoice_id = record_sums.invoice_id
+            and parts.charge_id = record_sums.charge_id
+            and parts.part_number = record_sums.part_number
 
 ),
 
@@ -118,9 +152,9 @@ running as (
     select
         counted.*,
         row_number() over span_until = 1 as is_first,
-        sum(counted.billable_quantity) over span_until - counted.billable_quantity as units_before,
-        sum(counted.billable_quantity) over span_until as units_until,
-        sum(counted.billable_quantity) over (
+        sum(counted.priced_units) over span_until - counted.priced_units as units_before,
+        sum(counted.priced_units) over span_until as units_until,
+        sum(counted.priced_units) over (
             partition by
                 counted.invoice_id, counted.charge_id, counted.pricing_group, counted.span
         ) as units_of_span
@@ -148,6 +182,7 @@ select
     ({{ in_priced_units('units_until', 'running') }})::numeric(38, 9) as quantity_until,
     ({{ in_priced_units('units_of_span', 'running') }})::numeric(38, 9) as quantity_of_span,
     record_count::bigint as record_count,
+    bound_amount::numeric(38, 12) as bound_amount,
     unit_amount::numeric(38, 12) as unit_amount,
     fixed_amount::numeric(38, 12) as fixed_amount,
     part_days::integer as part_days,
