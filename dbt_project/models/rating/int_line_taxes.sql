@@ -7,7 +7,7 @@ lines as (
         invoice_id,
         charge_id,
         amount
-    from {{ ref('int_lines_before_tax') }}
+    from {{ ref('int_taxed_lines') }}
 
 ),
 

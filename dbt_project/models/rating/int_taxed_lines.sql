@@ -1,0 +1,81 @@
+with
+
+periods as (
+
+    select
+        invoice_id,
+        contract_id
+    from {{ ref('int_contract_periods') }}
+    where not is_closed
+
+),
+
+lines as (
+
+    select
+        invoice_line_id,
+        invoice_id,
+        charge_id,
+        amount
+    from {{ ref('int_lines_before_tax') }}
+
+),
+
+limited_grants as (
+
+    select
+        contract_id,
+        credit_id
+    from {{ ref('int_credit_grants') }}
+    where is_limited
+
+),
+
+draws as (
+
+    select
+        invoice_id,
+        charge_id,
+        credit_id,
+        amount
+    from {{ ref('int_credit_draws') }}
+
+),
+
+-- A credit of some charges has paid those and no other; any other credit is of the whole invoice.
+limited_draws as (
+
+    select
+        draws.invoice_id || '/credit/' || draws.credit_id as invoice_line_id,
+        draws.invoice_id,
+        draws.charge_id,
+        -draws.amount as amount
+    from draws
+    inner join periods
+        on draws.invoice_id = periods.invoice_id
+    inner join limited_grants
+        on
+            periods.contract_id = limited_grants.contract_id
+            and draws.credit_id = limited_grants.credit_id
+
+),
+
+taxed_lines as (
+
+    select *
+    from lines
+    where invoice_line_id not in (select limited_draws.invoice_line_id from limited_draws)
+
+    union all
+
+    select *
+    from limited_draws
+
+)
+
+select
+    invoice_line_id::text as invoice_line_id,
+    invoice_id::text as invoice_id,
+    charge_id::text as charge_id,
+    amount::numeric(20, 3) as amount
+from taxed_lines
