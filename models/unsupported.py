@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from models.price_models import PercentagePrice, Price
+from models.price_models import Price
 from models.prices import Charge
 from models.problems import Problem
 from models.yaml_files import Place
@@ -11,7 +11,6 @@ from models.yaml_files import Place
 AGGREGATIONS = ("min", "average", "time_weighted", "percentile")
 CHARGE_OPTIONS = ("where", "group_by", "bucket", "minimum", "maximum")
 PRICE_MODELS = ("credits", "matrix")
-RECORD_OPTIONS = ("free_records", "free_amount", "min_amount", "max_amount")
 
 
 def unsupported(entries: Mapping[str, Sequence[Any]]) -> Iterator[Problem]:
@@ -38,10 +37,6 @@ def _of_charge(charge: Charge) -> Iterator[Problem]:
 def _of_price(price: Price, place: Place) -> Iterator[Problem]:
     if price.model in PRICE_MODELS:
         yield _refused(place.at("model"), price.model)
-    if isinstance(price, PercentagePrice):
-        for option in price.record_options():
-            if option in RECORD_OPTIONS:
-                yield _refused(place.at(option), option)
 
 
 def _refused(place: Place, what: str) -> Problem:

@@ -99,11 +99,17 @@ CUT_DAYS = """
             select dimension_id from catalog.dimensions where distinct_on is not null
         )
 """
+# Where a price asks something of each record, rating reads them all: of these tenants they stay.
+SINGLE_RECORDS = """
+    create temp table single_records on commit drop as
+    select distinct tenant_id, dimension_id, null::timestamptz as starts_at
+    from rating.int_record_spans
+"""
 NOTHING_CUT = (
     "create temp table {name} (tenant_id text, dimension_id text, starts_at timestamptz)"
     " on commit drop"
 )
-CUTS = {"cut_hours": CUT_HOURS, "cut_days": CUT_DAYS}
+CUTS = {"cut_hours": CUT_HOURS, "cut_days": CUT_DAYS, "single_records": SINGLE_RECORDS}
 
 # What takes part in a correction stays, however old: it is little, and the rules of corrections
 # need all of it in one place.
@@ -131,6 +137,10 @@ LEAVE = """
             and entries.dimension_id = cut_days.dimension_id
             and date_bin('1 day', entries.occurred_at, '2000-01-01 00:00:00+00')
             = cut_days.starts_at
+    left join single_records
+        on
+            entries.tenant_id = single_records.tenant_id
+            and entries.dimension_id = single_records.dimension_id
     where
         entries.occurred_at >= cast(:first as date)::timestamp at time zone 'UTC'
         and entries.occurred_at < cast(:before as date)::timestamp at time zone 'UTC'
@@ -141,6 +151,7 @@ LEAVE = """
         and reversals.record_key is null
         and cut_hours.tenant_id is null
         and cut_days.tenant_id is null
+        and single_records.tenant_id is null
     order by entries.record_key
 """
 STAY = """

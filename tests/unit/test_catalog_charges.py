@@ -7,7 +7,7 @@ import pytest
 from models.catalog import load_catalog
 from models.prices import Charge, Plan
 from models.problems import ConfigurationError
-from models.unsupported import AGGREGATIONS, CHARGE_OPTIONS, PRICE_MODELS, RECORD_OPTIONS
+from models.unsupported import AGGREGATIONS, CHARGE_OPTIONS, PRICE_MODELS
 from tests.unit.catalog_files import write
 
 DIMENSIONS = """\
@@ -347,10 +347,6 @@ def test_what_is_not_supported_yet_is_refused(folder: Path) -> None:
     prices = {
         "credits": "{model: credits, default: 1, credit_amount: 3}",
         "matrix": "{model: matrix, by: [region], default: 1, prices: []}",
-        "free_records": "{model: percentage, percent: 1, free_records: 1}",
-        "free_amount": "{model: percentage, percent: 1, free_amount: 1}",
-        "min_amount": "{model: percentage, percent: 1, min_amount: 1}",
-        "max_amount": "{model: percentage, percent: 1, max_amount: 1}",
     }
     charges += [f"{{id: {key}, dimension: money, price: {text}}}" for key, text in prices.items()]
     refused = {
@@ -359,7 +355,7 @@ def test_what_is_not_supported_yet_is_refused(folder: Path) -> None:
         if problem.endswith("is not supported yet")
     }
     written = {"time_weighted", "percentile"}
-    assert refused == {*CHARGE_OPTIONS, *PRICE_MODELS, *RECORD_OPTIONS} | written & {*AGGREGATIONS}
+    assert refused == {*CHARGE_OPTIONS, *PRICE_MODELS} | written & {*AGGREGATIONS}
 
 
 def test_contracts_that_run_together_bill_a_record_once(folder: Path) -> None:

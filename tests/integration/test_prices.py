@@ -1,0 +1,172 @@
+"""Every price model, from the catalog's files to the lines of an invoice."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from models import catalog_rules
+from tests.conftest import fresh_pipeline
+from tests.integration.test_invoicing import INVOICES, publish
+from tests.pipeline import Pipeline
+
+CATALOG = """
+dimensions:
+  - {id: calls, aggregation: count}
+  - {id: units, aggregation: sum}
+  - {id: money, aggregation: sum}
+  - {id: paid, aggregation: sum, convert: {divide: "100"}}
+  - {id: ads, aggregation: sum}
+  - {id: compute, aggregation: sum}
+  - {id: traffic, aggregation: sum}
+  - {id: jobs, aggregation: sum}
+plans:
+  - id: all
+    currency: USD
+    charges:
+      - id: stairs
+        dimension: calls
+        price: {model: stairstep, tiers: [{up_to: 2, flat_amount: 10},
+                                          {up_to: null, flat_amount: 25}]}
+      - id: steps
+        dimension: units
+        tiers_span: period
+        price: {model: graduated, tiers: [{up_to: 100, unit_amount: "0.05", flat_amount: 3},
+                                          {up_to: null, unit_amount: "0.04", flat_amount: 3}]}
+      - id: fees
+        dimension: money
+        price: {model: percentage, percent: "2.9", fixed_amount: "0.30"}
+      - id: transfers
+        dimension: paid
+        price: {model: percentage, percent: 1, fixed_amount: "0.10", free_records: 1,
+                free_amount: 100, min_amount: "0.50", max_amount: 5}
+      - id: media
+        dimension: ads
+        price: {model: graduated_percentage, tiers: [{up_to: 1000, percent: 15},
+                                                     {up_to: null, percent: "7.5"}]}
+      - id: compute
+        dimension: compute
+        included: 65
+        price: {model: credits, credit_amount: 3, default: 1,
+                rates: [{match: {size: XL}, credits: 16}]}
+      - id: europe
+        dimension: traffic
+        where: {region: [eu, uk]}
+        price: {model: matrix, by: [region, sku], default: 3,
+                prices: [{match: {region: eu, sku: gpu}, unit_amount: 2},
+                         {match: {region: eu}, unit_amount: 1}]}
+      - id: elsewhere
+        dimension: traffic
+        where: {region: us}
+        price: {model: per_unit, unit_amount: "0.5"}
+      - id: jobs
+        dimension: jobs
+        price: {model: dynamic, multiplier: "1.2"}
+customers:
+  - id: acme
+    contracts:
+      - id: acme
+        plan: all
+        start: 2026-08-01
+        overrides:
+          - charge: steps
+            from: 2026-08-16
+            to: 2026-09-01
+            price: {model: graduated, tiers: [{up_to: 100, unit_amount: "0.50", flat_amount: 3},
+                                              {up_to: null, unit_amount: "0.40", flat_amount: 3}]}
+"""
+USAGE = [
+    *(("calls", day, "1", {}) for day in (1, 2, 31)),
+    ("units", 15, "90", {}),
+    ("units", 16, "60", {}),
+    *(("money", day, value, {}) for day, value in ((1, "1000"), (2, "234.56"))),
+    *(
+        ("paid", day, value, {})
+        for day, value in ((1, "4000"), (2, "8000"), (3, "5000"), (4, "1000"), (5, "100000"))
+    ),
+    ("ads", 1, "1000.01", {}),
+    ("compute", 1, "10", {"size": "XL"}),
+    ("compute", 2, "5", {"size": "S"}),
+    ("traffic", 1, "3", {"region": "eu", "sku": "gpu"}),
+    ("traffic", 1, "4", {"region": "eu"}),
+    ("traffic", 2, "5", {"region": "uk", "sku": "gpu"}),
+    ("traffic", 2, "6", {"region": "us", "sku": "gpu"}),
+    ("traffic", 2, "7", {"region": "ap"}),
+    ("jobs", 31, "10.05", {}),
+]
+
+
+@pytest.fixture(scope="module")
+def priced(postgres, prepared_template, tmp_path_factory) -> Iterator[Pipeline]:
+    directory = tmp_path_factory.mktemp("prices")
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        fresh_pipeline(postgres, prepared_template, directory) as pipeline,
+    ):
+        patch.setattr(catalog_rules, "unsupported", lambda _: [])
+        publish(pipeline, CATALOG)
+        records = [
+            {
+                "id": str(number),
+                "timestamp": f"2026-08-{day:02}T12:00:00Z",
+                "tenant_id": "acme",
+                "dimension_id": dimension,
+                "value": value,
+                "metadata": metadata,
+            }
+            for number, (dimension, day, value, metadata) in enumerate(USAGE)
+        ]
+        pipeline.deliver("gateway", records)
+        pipeline.build(datetime(2026, 9, 1, 12, tzinfo=UTC), *INVOICES)
+        yield pipeline
+
+
+@pytest.mark.parametrize(
+    ("charge", "amounts"),
+    [
+        ("stairs", ["25.00"]),
+        ("steps", ["7.50", "28.00"]),
+        ("fees", ["36.40"]),
+        ("transfers", ["6.00"]),
+        ("media", ["150.00"]),
+        ("compute", ["300.00"]),
+        ("europe", ["25.00"]),
+        ("elsewhere", ["3.00"]),
+        ("jobs", ["12.06"]),
+    ],
+)
+def test_a_price_comes_to_its_line(priced: Pipeline, charge: str, amounts: list[str]) -> None:
+    found = priced.rows(
+        "select amount from marts.fct_invoice_lines where invoice_id = 'acme:2026-08-01'"
+        f" and charge_id = '{charge}' order by period_start"
+    )
+    assert [f"{row.amount:.2f}" for row in found] == amounts
+
+
+def test_the_slices_of_every_line_add_up_to_it(priced: Pipeline) -> None:
+    lines = priced.rows("""
+        select
+            charge_id, exact_amount,
+            (
+                select sum((slice.value ->> 'amount')::numeric)
+                from jsonb_array_elements(explanation -> 'slices') as slice
+            ) as slices
+        from rating.int_charge_lines
+        where kind = 'usage'
+    """)
+    assert {row.charge_id for row in lines} >= {"transfers", "europe", "compute"}
+    for row in lines:
+        assert row.exact_amount == row.slices, row.charge_id
+
+
+def test_records_that_are_priced_one_by_one_add_up_to_their_line(priced: Pipeline) -> None:
+    found = priced.rows("""
+        select record_value, exact_amount
+        from rating.int_record_amounts
+        where invoice_id = 'acme:2026-08-01'
+        order by occurred_at
+    """)
+    assert [row.record_value for row in found] == [40, 80, 50, 10, 1000]
+    expected = ["0", "0", "0.5", "0.5", "5"]
+    assert [row.exact_amount for row in found] == [Decimal(amount) for amount in expected]
