@@ -88,7 +88,9 @@ customers:
                     rates: [{match: {zone: a}, credits: 2}]}
         discounts: [{percent: 10}, {percent: 5, charges: [data], from: 2026-02-01, to: 2026-03-01}]
         minimum: {amount: "99.90"}
-        credits: [{id: c1, amount: 100, priority: 2, paid: true, expires: 2026-12-01}]
+        commitments: [{amount: 1000, to: 2026-07-15}, {amount: 9, from: 2026-07-15}]
+        credits: [{id: c1, amount: 100, priority: 2, paid: true, expires: 2026-12-01,
+                   applies_to: [calls]}]
   - {id: reverse, tax: vat, tax_exempt: reverse}
 cost_rules:
   - {id: z, match: {source: aws, category: Usage, tag: {team: null}}, method: direct, tenant_tag: t}
@@ -310,8 +312,10 @@ def test_a_contract_knows_its_anchor_trial_and_minimum(
             "expires_on": date(2026, 12, 1),
             "priority": 2,
             "is_paid": True,
+            "is_limited": True,
         }
     ]
+    assert rows["credit_charges"] == [{"contract_id": "k", "credit_id": "c1", "charge_id": "calls"}]
 
 
 def test_a_discount_without_charges_is_one_of_every_charge(

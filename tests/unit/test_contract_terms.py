@@ -1,0 +1,174 @@
+"""What a contract may say beyond its plan, and what is refused."""
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.catalog import load_catalog
+from models.catalog_rows import catalog_rows
+from models.contract_rules import begins_on
+from models.contracts import Contract
+from models.prices import Plan
+from models.problems import ConfigurationError
+from tests.unit.catalog_files import DIMENSIONS, PLANS, write
+
+
+def with_terms(terms: str, plan: str = "payg") -> dict[str, str]:
+    contract = f"{{id: k, plan: {plan}, start: 2026-01-15, end: 2027-01-15, {terms}}}"
+    text = f"customers:\n  - id: c\n    contracts:\n      - {contract}\n"
+    return {"a": DIMENSIONS + PLANS, "b": text}
+
+
+def rows_of(folder: Path, terms: str) -> dict[str, list[dict[str, Any]]]:
+    catalog = load_catalog(write(folder, with_terms(terms)))
+    return {table.name: rows for table, rows in catalog_rows(catalog)}
+
+
+@pytest.mark.parametrize(
+    ("terms", "message"),
+    [
+        ("discounts: [{charges: [data]}]", "discounts[0]: needs percent or amount, and not both"),
+        (
+            "discounts: [{percent: 5, amount: 5}]",
+            "discounts[0]: needs percent or amount, and not both",
+        ),
+        ("discounts: [{amount: 0}]", "discounts[0].amount: must be more than 0"),
+        (
+            "discounts: [{amount: '0.001'}]",
+            "discounts[0].amount: 0.001 has more decimals than USD, which has 2",
+        ),
+        (
+            "discounts: [{percent: 5, max_periods: 0}]",
+            "discounts[0].max_periods: must be at least 1, not 0",
+        ),
+        (
+            "discounts: [{percent: 5, max_periods: '1.5'}]",
+            'discounts[0].max_periods: expected a whole number, not "1.5"',
+        ),
+        ("commitments: [{to: 2026-07-15}]", "commitments[0].amount: is missing"),
+        (
+            "commitments: [{amount: '0.001'}]",
+            "commitments[0].amount: 0.001 has more decimals than USD, which has 2",
+        ),
+        (
+            "commitments: [{amount: 5, overage_factor: 0}]",
+            "commitments[0].overage_factor: must be more than 0",
+        ),
+        (
+            "commitments: [{amount: 5, overage_factor: 1.5}]",
+            "commitments[0].overage_factor: 1.5 is a YAML float",
+        ),
+        (
+            "commitments: [{amount: 5, from: 2026-03-16}]",
+            "commitments[0].from: 2026-03-16 is not a day on which a billing period of the "
+            "contract begins; a commitment holds for whole periods",
+        ),
+        (
+            "commitments: [{amount: 5, to: 2026-03-01}]",
+            "commitments[0].to: 2026-03-01 is not a day on which a billing period of the "
+            "contract begins; a commitment holds for whole periods",
+        ),
+        (
+            "commitments: [{amount: 5, to: 2027-02-15}]",
+            "commitments[0].to: goes on until 2027-02-15, when the contract has ended: it ends "
+            "on 2027-01-15",
+        ),
+        (
+            "commitments: [{amount: 5, to: 2026-04-15}, {amount: 5, from: 2026-03-15}]",
+            "commitments[1]: two commitments hold on the same day; the other one is in "
+            "catalog/b.yml:4",
+        ),
+        (
+            "commitments: [{amount: 5, to: 2026-01-15}]",
+            "commitments[0].to: ends on 2026-01-15, when the contract has not begun",
+        ),
+        (
+            "commitments: [{amount: 5, instalments: 4}]",
+            "commitments[0].instalments: instalments is not a known key",
+        ),
+        (
+            "credits: [{id: x, amount: 5, applies_to: []}]",
+            "credits[0].applies_to: needs at least one; without the key, all are meant",
+        ),
+        (
+            "credits: [{id: x, amount: 5, applies_to: [data, data]}]",
+            "credits[0].applies_to: data stands twice",
+        ),
+        (
+            "credits: [{id: x, amount: 5, applies_to: [data, cals]}]",
+            "credits[0].applies_to[1]: there is no charge in the plan payg called cals; "
+            "did you mean calls?",
+        ),
+    ],
+)
+def test_problems_of_terms(tmp_path: Path, terms: str, message: str) -> None:
+    folder = tmp_path / "catalog"
+    folder.mkdir()
+    with pytest.raises(ConfigurationError) as caught:
+        load_catalog(write(folder, with_terms(terms)))
+    [problem] = caught.value.problems
+    assert str(problem).startswith("catalog/b.yml:4: customers[0].contracts[0]")
+    assert message in str(problem)
+
+
+def test_a_commitment_of_a_contract_without_an_end_needs_its_own(tmp_path: Path) -> None:
+    text = (
+        "customers:\n  - id: c\n    contracts:\n"
+        "      - {id: k, plan: tokyo, start: 2026-01-01, commitments: [{amount: 5}]}\n"
+    )
+    with pytest.raises(ConfigurationError, match="needs to, the day after the term"):
+        load_catalog(write(tmp_path, {"a": DIMENSIONS + PLANS, "b": text}))
+
+
+def test_amounts_have_the_decimals_of_the_currency(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"0\.5 has more decimals than JPY, which has 0"):
+        load_catalog(write(tmp_path, with_terms("discounts: [{amount: '0.5'}]", plan="tokyo")))
+
+
+def test_a_discount_is_percent_or_an_amount_for_some_periods(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, "discounts: [{amount: '9.5', charges: [data], max_periods: 3}]")
+    [row] = rows["contract_discounts"]
+    assert (row["percent"], row["amount"]) == (None, Decimal("9.5"))
+    assert (row["max_periods"], row["valid_to"]) == (3, None)
+
+
+def test_a_commitment_holds_as_long_as_its_contract(tmp_path: Path) -> None:
+    rows = rows_of(
+        tmp_path,
+        "commitments: [{amount: 1, to: 2026-07-15}, {amount: 2, "
+        "from: 2026-07-15, overage_factor: '1.2'}]",
+    )
+    terms = [
+        (row["commitment_number"], row["valid_from"], row["valid_to"], row["overage_factor"])
+        for row in rows["contract_commitments"]
+    ]
+    assert terms == [
+        (1, date(2026, 1, 15), date(2026, 7, 15), 1),
+        (2, date(2026, 7, 15), date(2027, 1, 15), Decimal("1.2")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("interval", "anchor", "trial", "days", "others"),
+    [
+        ("month", None, 0, ["2026-02-28", "2028-02-29", "2026-04-30"], ["2026-02-27"]),
+        ("month", 1, 0, ["2026-01-31", "2026-02-01"], ["2026-02-28"]),
+        ("month", 1, 14, ["2026-02-14", "2026-03-01"], ["2026-03-14"]),
+        ("quarter", None, 0, ["2026-04-30", "2026-07-31"], ["2026-05-31"]),
+        ("year", None, 0, ["2027-01-31"], ["2027-02-28", "2026-07-31"]),
+        ("week", None, 0, ["2026-02-07"], ["2026-02-08"]),
+        ("day", None, 0, ["2026-02-08"], []),
+    ],
+)
+def test_periods_begin_on_the_anchor(
+    interval: Any, anchor: int | None, trial: int, days: list[str], others: list[str]
+) -> None:
+    contract = Contract(
+        id="k", plan="p", start=date(2026, 1, 31), anchor_day=anchor, trial_days=trial
+    )
+    plan = Plan(id="p", currency="USD", interval=interval, charges=())
+    assert all(begins_on(contract, plan, date.fromisoformat(day)) for day in days)
+    assert not any(begins_on(contract, plan, date.fromisoformat(day)) for day in others)
