@@ -1,14 +1,15 @@
 """Every price model, from the catalog's files to the lines of an invoice."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
 
+from assets.retention.archiving import archive_journal
 from models import catalog_rules
 from tests.conftest import fresh_pipeline
-from tests.integration.test_invoicing import INVOICES, publish
+from tests.integration.test_invoicing import INVOICES, RULES, publish
 from tests.pipeline import Pipeline
 
 CATALOG = """
@@ -170,3 +171,18 @@ def test_records_that_are_priced_one_by_one_add_up_to_their_line(priced: Pipelin
     assert [row.record_value for row in found] == [40, 80, 50, 10, 1000]
     expected = ["0", "0", "0.5", "0.5", "5"]
     assert [row.exact_amount for row in found] == [Decimal(amount) for amount in expected]
+
+
+def test_an_archive_leaves_the_records_that_are_priced_one_by_one(priced: Pipeline) -> None:
+    lines = "select invoice_line_id, exact_amount from rating.int_charge_lines order by 1"
+    as_of = datetime(2026, 9, 3, tzinfo=UTC)
+    priced.build(as_of)
+    assert priced.close(RULES, as_of).finalised
+    priced.build(as_of)
+    rated = priced.rows(lines)
+    archive_journal(priced.warehouse, date(2026, 9, 1), priced.directory / "archive", as_of)
+    left = priced.rows("select distinct dimension_id from journal.jnl_usage_entries")
+    assert [row.dimension_id for row in left] == ["paid"]
+    priced.build(as_of)
+    assert priced.rows(lines) == rated
+    assert priced.rows("select * from rating.int_adjustments where amount <> 0") == []
