@@ -46,7 +46,8 @@ def with_a_key(conditions: dict[str, Any]) -> dict[str, Any]:
     return conditions
 
 
-ONE_OR_MORE = {"anyOf": [TEXT_SCHEMA.json_schema, {"type": "array", "items": {}, "minItems": 1}]}
+TEXT = TEXT_SCHEMA.json_schema
+ONE_OR_MORE = {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]}
 Values = Annotated[
     tuple[Words, ...],
     BeforeValidator(as_list),

@@ -111,12 +111,47 @@ def test_cost_rules_wait_for_sources_that_exist(folder: Path) -> None:
     )
 
 
+ALL_MODELS = """\
+dimensions:
+  - {id: d, aggregation: percentile, percentile: 95}
+  - {id: e, aggregation: time_weighted, deltas: true, carry_over: true}
+plans:
+  - id: p
+    currency: USD
+    charges:
+      - id: a
+        dimension: d
+        where: {region: eu, size: [XL, 1]}
+        group_by: [region]
+        bucket: {every: hour, then: max}
+        minimum: 1
+        maximum: "2.5"
+        price: {model: matrix, by: [sku], default: 1, prices: [{match: {sku: 5}, unit_amount: 1}]}
+      - id: b
+        dimension: d
+        tiers_span: period
+        price: {model: stairstep, tiers: [{up_to: 5, flat_amount: 1}, {flat_amount: 2}]}
+      - id: c
+        dimension: d
+        price: {model: percentage, percent: "2.9", fixed_amount: 1, free_records: 3, free_amount: 1,
+                min_amount: 1, max_amount: 2}
+      - id: d
+        dimension: d
+        price: {model: graduated_percentage, tiers: [{percent: 3}]}
+      - {id: e, dimension: d, price: {model: dynamic}}
+      - id: f
+        dimension: d
+        price: {model: credits, rates: [{match: {size: XL}, credits: 16}], default: 1,
+                credit_amount: 3}
+"""
+
+
 class TestJsonSchema:
     def test_it_accepts_what_the_loader_accepts(self) -> None:
         schema = catalog_json_schema()
         jsonschema.Draft202012Validator.check_schema(schema)
         validator = jsonschema.Draft202012Validator(schema)
-        for text in ALL.values():
+        for text in (*ALL.values(), ALL_MODELS):
             content = json.loads(json.dumps(yaml.safe_load(text), default=str))
             assert list(validator.iter_errors(content)) == []
 
@@ -128,6 +163,11 @@ class TestJsonSchema:
             "dimensions: [{id: a, aggregation: total}]",
             "dimensions: [{id: a/b, aggregation: sum}]",
             "plans: [{id: a, currency: USD, charges: [{id: b, price: {model: flat, amount: -1}}]}]",
+            PLANS.replace("included: 10000", "where: {region: []}"),
+            PLANS.replace("included: 10000", "where: {region: true}"),
+            PLANS.replace("included: 10000", "where: {region: [eu, true]}"),
+            PLANS.replace("included: 10000", "where: {region: {eu: 1}}"),
+            PLANS.replace("included: 10000", "bucket: {every: week, then: sum}"),
         ],
     )
     def test_it_refuses_what_the_loader_refuses(self, text: str) -> None:

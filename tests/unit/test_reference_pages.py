@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from models import contracts, dimensions, prices, settings, taxes
+from models import contracts, dimensions, price_models, prices, settings, taxes
 from models.catalog import KINDS
 from models.entries import Entry
 
@@ -18,7 +18,9 @@ def entries_of(module: object) -> list[type[Entry]]:
 
 
 CATALOG_ENTRIES = {
-    kind for module in (contracts, dimensions, prices, taxes) for kind in entries_of(module)
+    kind
+    for module in (contracts, dimensions, price_models, prices, taxes)
+    for kind in entries_of(module)
 }
 SETTINGS_ENTRIES = set(entries_of(settings))
 
