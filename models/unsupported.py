@@ -9,7 +9,7 @@ from models.problems import Problem
 from models.yaml_files import Place
 
 AGGREGATIONS = ("min", "average", "time_weighted", "percentile")
-CHARGE_OPTIONS = ("where", "group_by", "bucket", "minimum", "maximum")
+CHARGE_OPTIONS = ("where", "group_by", "bucket")
 PRICE_MODELS = ("credits", "matrix")
 
 
