@@ -62,7 +62,8 @@ plans:
         dimension: calls
         price: {model: credits, credit_amount: 3, default: 1,
                 rates: [{match: {size: XL, region: eu}, credits: 16}]}
-taxes: [{id: vat, percent: "19.5"}]
+taxes:
+  - {id: vat, percent: "19.5", except_charges: [calls]}
 customers:
   - id: dumm
     name: Dumm AI Corp
