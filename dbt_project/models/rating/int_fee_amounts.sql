@@ -8,6 +8,7 @@ periods as (
         contract_id,
         plan_id,
         period_start,
+        period_end,
         next_period_start,
         next_period_end,
         next_full_period_days,
@@ -75,7 +76,6 @@ invoices as (
     select
         invoice_id,
         contract_id,
-        period_start,
         invoice_sequence,
         voided_at_sequence
     from {{ ref('int_closed_invoices') }}
@@ -88,6 +88,7 @@ invoice_lines as (
         invoice_id,
         charge_id,
         kind,
+        period_start,
         period_end
     from {{ source('billing', 'closed_lines') }}
 
@@ -99,10 +100,10 @@ fees_invoiced as (
 
     select
         invoices.contract_id,
-        invoices.period_start,
         invoices.invoice_sequence,
         invoices.voided_at_sequence,
         invoice_lines.charge_id,
+        invoice_lines.period_start as invoiced_from,
         invoice_lines.period_end as invoiced_until
     from invoice_lines
     inner join invoices
@@ -111,17 +112,22 @@ fees_invoiced as (
 
 ),
 
+-- An invoice that was voided and made again finds later ones beside it: what they bill of the days
+-- behind its own leaves its own due.
 invoiced_before as (
 
     select
         periods.invoice_id,
         fees_invoiced.charge_id,
-        max(fees_invoiced.invoiced_until) as invoiced_until
+        max(fees_invoiced.invoiced_until) filter (
+            where fees_invoiced.invoiced_from < periods.period_end
+        ) as invoiced_until,
+        max(fees_invoiced.invoiced_until) filter (
+            where fees_invoiced.invoiced_from < periods.next_period_end
+        ) as next_invoiced_until
     from periods
     inner join fees_invoiced
-        on
-            periods.contract_id = fees_invoiced.contract_id
-            and periods.period_start > fees_invoiced.period_start
+        on periods.contract_id = fees_invoiced.contract_id
     left join invoices as own
         on periods.invoice_id = own.invoice_id
     -- A closed invoice was rated by what stood then: voids and revisions since do not count.
@@ -156,6 +162,7 @@ opening_prices as (
         parts.invoice_id,
         parts.charge_id,
         prices.timing,
+        prices.is_prorated and prices.timing <> 'once' as is_prorated,
         coalesce(open_periods.open_number, 1) > 1 as follows_a_draft
     from parts
     inner join prices
@@ -168,8 +175,8 @@ opening_prices as (
 
 ),
 
--- The fee of the invoice's own period, as far as nobody has billed it. When it is due is decided by
--- the price with which the period begins.
+-- The fee of the invoice's own period, as far as nobody has billed it. When it is due, and whether
+-- by day, is decided by the price with which the period begins.
 own_period as (
 
     select
@@ -183,7 +190,7 @@ own_period as (
         parts.part_end as fee_end,
         parts.full_period_days,
         prices.flat_amount,
-        prices.is_prorated and opening_prices.timing <> 'once' as is_prorated
+        opening_prices.is_prorated
     from parts
     inner join opening_prices
         on
@@ -199,15 +206,15 @@ own_period as (
             and parts.charge_id = invoiced_before.charge_id
     where
         -- A fee that is not prorated is due once a period, at the price the period begins with.
-        (parts.part_number = 1 or (prices.is_prorated and opening_prices.timing <> 'once'))
+        (parts.part_number = 1 or opening_prices.is_prorated)
         and case
             when opening_prices.timing = 'arrears' then true
             else not opening_prices.follows_a_draft
         end
         and case
+            when opening_prices.timing = 'once' then invoiced_before.charge_id is null
             when invoiced_before.invoiced_until is null then true
-            when opening_prices.timing = 'once' then false
-            when prices.is_prorated then invoiced_before.invoiced_until < parts.part_end
+            when opening_prices.is_prorated then invoiced_before.invoiced_until < parts.part_end
             else invoiced_before.invoiced_until <= parts.part_start
         end
 
@@ -219,7 +226,7 @@ next_period as (
         periods.invoice_id,
         charges.charge_id,
         0 as part_number,
-        greatest(periods.next_period_start, invoiced_before.invoiced_until) as fee_start,
+        greatest(periods.next_period_start, invoiced_before.next_invoiced_until) as fee_start,
         periods.next_period_end as fee_end,
         periods.next_full_period_days as full_period_days,
         prices.flat_amount,
@@ -248,10 +255,10 @@ next_period as (
         prices.timing = 'advance'
         and periods.next_period_start is not null
         and case
-            when invoiced_before.invoiced_until is null then true
+            when invoiced_before.next_invoiced_until is null then true
             when prices.is_prorated
-                then invoiced_before.invoiced_until < periods.next_period_end
-            else invoiced_before.invoiced_until <= periods.next_period_start
+                then invoiced_before.next_invoiced_until < periods.next_period_end
+            else invoiced_before.next_invoiced_until <= periods.next_period_start
         end
 
 ),
