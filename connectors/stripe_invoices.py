@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr
 
 from connectors.stripe_records import (
     StripeCustomer,
+    StripeDraft,
     StripeInvoice,
     StripeLine,
     StripeRefused,
@@ -98,30 +99,25 @@ class StripeInvoices(dg.ConfigurableResource):
         for invoice in self._pages(lambda page: self._v1.invoices.list(page), parameters):
             yield invoice_of(invoice)
 
-    def create_draft(
-        self,
-        customer: str,
-        currency: str,
-        metadata: Mapping[str, str],
-        number: str,
-        key: str,
-        *,
-        is_taxed_by_stripe: bool = False,
-    ) -> StripeInvoice:
+    def create_draft(self, draft: StripeDraft, key: str) -> StripeInvoice:
         """Create an empty draft that Stripe will not finalise by itself."""
         parameters: dict[str, Any] = {
-            "customer": customer,
-            "currency": currency.lower(),
+            "customer": draft.customer,
+            "currency": draft.currency.lower(),
             "auto_advance": False,
             "collection_method": self.collection,
             "pending_invoice_items_behavior": "exclude",
-            "metadata": dict(metadata),
-            "number": number,
+            "metadata": dict(draft.metadata),
+            "number": draft.number,
         }
+        if draft.shown:
+            parameters["custom_fields"] = [
+                {"name": name, "value": value[:140]} for name, value in draft.shown.items()
+            ]
+        if draft.is_taxed_by_stripe:
+            parameters["automatic_tax"] = {"enabled": True}
         if self.collection == "send_invoice":
             parameters["days_until_due"] = self.days_until_due
-        if is_taxed_by_stripe:
-            parameters["automatic_tax"] = {"enabled": True}
         if self.payment_methods:
             parameters["payment_settings"] = {"payment_method_types": self.payment_methods}
         created = self._call(lambda: self._v1.invoices.create(parameters, {"idempotency_key": key}))

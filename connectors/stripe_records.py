@@ -64,6 +64,19 @@ class StripeInvoice:
 
 
 @dataclass(frozen=True, slots=True)
+class StripeDraft:
+    """An invoice to be made, without its lines."""
+
+    customer: str
+    currency: str
+    metadata: Mapping[str, str]
+    number: str
+    is_taxed_by_stripe: bool
+    # What its head is to say beside what Stripe knows of the customer: names and texts.
+    shown: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class StripeLine:
     """A line to be added; the period is inclusive at both ends, in seconds since 1970."""
 

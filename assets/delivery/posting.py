@@ -26,6 +26,7 @@ from assets.delivery.stripe_lines import limited, stripe_lines
 from connectors.stripe_invoices import StripeInvoices
 from connectors.stripe_records import (
     StripeCustomer,
+    StripeDraft,
     StripeInvoice,
     StripeRefused,
     StripeUnavailable,
@@ -174,24 +175,29 @@ class Posting:
             )
         )
         if invoice is None:
-            header = self.bill.invoice
-            invoice = self.stripe.create_draft(
-                customer,
-                header.currency,
-                limited(
-                    {
-                        "invoice_id": header.invoice_id,
-                        "customer_id": header.customer_id,
-                        "contract_id": header.contract_id,
-                        "content_hash": header.content_hash,
-                    }
-                ),
-                header.invoice_number,
-                self.attempt.key("create"),
-                is_taxed_by_stripe=self.bill.is_taxed_by_stripe,
-            )
+            invoice = self.stripe.create_draft(self._head(customer), self.attempt.key("create"))
         self._remember(invoice.stripe_invoice_id)
         return invoice
+
+    def _head(self, stripe_customer: str) -> StripeDraft:
+        """Return the invoice without its lines; under reverse charge it names who owes the tax."""
+        header, customer = self.bill.invoice, self.bill.customer
+        is_reverse = customer.tax_exempt == "reverse" and customer.tax_id is not None
+        return StripeDraft(
+            customer=stripe_customer,
+            currency=header.currency,
+            metadata=limited(
+                {
+                    "invoice_id": header.invoice_id,
+                    "customer_id": header.customer_id,
+                    "contract_id": header.contract_id,
+                    "content_hash": header.content_hash,
+                }
+            ),
+            number=header.invoice_number,
+            is_taxed_by_stripe=self.bill.is_taxed_by_stripe,
+            shown={"Customer tax ID": customer.tax_id} if is_reverse else {},
+        )
 
     def _remembered(self, stripe_invoice_id: str) -> StripeInvoice:
         try:

@@ -111,3 +111,17 @@ def test_another_total_than_ours_is_refused_before_tax(
     )
     with pytest.raises(PostingError, match=r"totals 80\.01 USD, and ours 80\.000"):
         post(warehouse, stripe, sandbox, invoice_id)
+
+
+def test_an_invoice_under_reverse_charge_names_the_customers_tax_id(
+    warehouse: Warehouse, stripe: StripeInvoices, sandbox: StripeSandbox
+) -> None:
+    note = "VAT 0 %: reverse charge, the customer owes the tax"
+    customer = new_customer(warehouse, tax_exempt="reverse", tax_id="NL123456789B01")
+    lines = [Line("10.00"), Line("0.00", "tax", note, None)]
+    post(warehouse, stripe, sandbox, approved_invoice(warehouse, lines, customer_id=customer))
+    [invoice] = in_stripe(sandbox, "invoice")
+    assert invoice["custom_fields"] == [{"name": "Customer tax ID", "value": "NL123456789B01"}]
+    assert invoice["customer_tax_exempt"] == "reverse"
+    _, tax = in_stripe(sandbox, "line_item")
+    assert (tax["amount"], tax["description"]) == (0, f"{note} (2026-09-01 to 2026-09-30)")
