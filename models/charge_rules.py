@@ -13,6 +13,7 @@ from models.price_models import (
     PackagePrice,
     PercentagePrice,
     Price,
+    SeatPrice,
     StairstepPrice,
     VolumePrice,
 )
@@ -84,6 +85,8 @@ def price_rules(
         )
     if isinstance(price, PercentagePrice):
         yield from _record_options(charge, price, place, dimension)
+    if isinstance(price, SeatPrice):
+        yield from _seats(charge, place, dimension)
     yield from _matches_without_usage(charge, price, place)
 
 
@@ -104,6 +107,16 @@ def _record_options(
             f"the charge {charge.id} has included units, which do not say of which records they "
             "are; write free_amount instead"
         )
+
+
+def _seats(charge: Charge, place: Place, dimension: Dimension | None) -> Iterator[Problem]:
+    if dimension is not None and dimension.aggregation != "latest":
+        yield place.at("price").problem(
+            f"seats are what the latest record says, and the dimension {dimension.id} has the "
+            f"aggregation {dimension.aggregation}; expected latest"
+        )
+    if charge.bucket is not None:
+        yield place.at("price").problem("seats are counted by day already: leave out the bucket")
 
 
 def _matches_without_usage(charge: Charge, price: Price, place: Place) -> Iterator[Problem]:

@@ -289,6 +289,26 @@ class MatrixPrice(PriceModel):
         return (*((rate.match, rate.unit_amount) for rate in self.prices), ({}, self.default))
 
 
+class SeatPrice(PriceModel):
+    """A price of every seat, for the days on which it is there."""
+
+    model: Literal["seat"]
+    unit_amount: Amount | None = None
+    tiers: Tiers | None = None
+    timing: Literal["advance", "arrears"] = "arrears"
+    prorate: Literal["day", "none"] = "day"
+    on_removal: Literal["none", "credit"] = "none"
+
+    @model_validator(mode="after")
+    def _has_one_price(self) -> Self:
+        if (self.unit_amount is None) == (self.tiers is None):
+            raise refusal("needs a unit_amount or tiers, and not both")
+        return self
+
+    def _tiers(self) -> tuple[Tier, ...]:
+        return self.tiers or (Tier(unit_amount=self.unit_amount or Decimal(0)),)
+
+
 class FlatPrice(PriceModel):
     """A fee: at the beginning of each period, at its end, or once with the first."""
 
@@ -309,6 +329,7 @@ Price = Annotated[
     | DynamicPrice
     | CreditsPrice
     | MatrixPrice
+    | SeatPrice
     | FlatPrice,
     Field(discriminator="model"),
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from models.price_models import FlatPrice, PackagePrice, PercentagePrice, Price
+from models.price_models import FlatPrice, PackagePrice, PercentagePrice, Price, SeatPrice
 from models.tables import catalog as tables
 
 Row = dict[str, Any]
@@ -18,6 +18,7 @@ def price_rows(price_id: str, price: Price) -> Iterator[TableRow]:
     package = price if isinstance(price, PackagePrice) else None
     flat = price if isinstance(price, FlatPrice) else None
     percentage = price if isinstance(price, PercentagePrice) else None
+    seat = price if isinstance(price, SeatPrice) else None
     yield (
         tables.prices,
         {
@@ -26,8 +27,9 @@ def price_rows(price_id: str, price: Price) -> Iterator[TableRow]:
             "package_size": package.package_size if package else None,
             "package_rounding": package.rounding if package else None,
             "flat_amount": flat.amount if flat else None,
-            "timing": flat.timing if flat else None,
-            "is_prorated": flat.prorate if flat else None,
+            "timing": flat.timing if flat else seat.timing if seat else None,
+            "is_prorated": flat.prorate if flat else seat.prorate == "day" if seat else None,
+            "has_removal_credit": seat.on_removal == "credit" if seat else None,
             "fixed_amount": percentage.fixed_amount if percentage else None,
             "free_records": percentage.free_records if percentage else None,
             "free_amount": percentage.free_amount if percentage else None,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from models.price_models import Price
+from models.price_models import Price, SeatPrice
 from models.prices import Charge
 from models.problems import Problem
 from models.yaml_files import Place
@@ -37,6 +37,8 @@ def _of_charge(charge: Charge) -> Iterator[Problem]:
 def _of_price(price: Price, place: Place) -> Iterator[Problem]:
     if price.model in PRICE_MODELS:
         yield _refused(place.at("model"), price.model)
+    if isinstance(price, SeatPrice) and price.timing == "advance":
+        yield _refused(place.at("timing"), "advance")
 
 
 def _refused(place: Place, what: str) -> Problem:

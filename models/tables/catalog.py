@@ -94,6 +94,7 @@ prices = Table(
     Column("flat_amount", RATE),
     words("timing", nullable=True),
     Column("is_prorated", Boolean),
+    Column("has_removal_credit", Boolean),
     Column("fixed_amount", RATE),
     Column("free_records", BigInteger),
     Column("free_amount", RATE),

@@ -22,6 +22,8 @@ dimensions:
   - {id: compute, aggregation: sum}
   - {id: traffic, aggregation: sum}
   - {id: jobs, aggregation: sum}
+  - {id: users, aggregation: latest, carry_over: true}
+  - {id: admins, aggregation: latest, carry_over: true}
 plans:
   - id: all
     currency: USD
@@ -64,6 +66,14 @@ plans:
       - id: jobs
         dimension: jobs
         price: {model: dynamic, multiplier: "1.2"}
+      - id: users
+        dimension: users
+        price: {model: seat, unit_amount: 31}
+      - id: admins
+        dimension: admins
+        included: 1
+        price: {model: seat, on_removal: credit, tiers: [{up_to: 5, unit_amount: 31},
+                                                         {up_to: null, unit_amount: "15.50"}]}
 customers:
   - id: acme
     contracts:
@@ -95,6 +105,11 @@ USAGE = [
     ("traffic", 2, "6", {"region": "us", "sku": "gpu"}),
     ("traffic", 2, "7", {"region": "ap"}),
     ("jobs", 31, "10.05", {}),
+    *(
+        (dimension, day, value, {})
+        for dimension in ("users", "admins")
+        for day, value in ((11, "5"), (20, "8"), (31, "7"))
+    ),
 ]
 
 
@@ -135,6 +150,8 @@ def priced(postgres, prepared_template, tmp_path_factory) -> Iterator[Pipeline]:
         ("europe", ["25.00"]),
         ("elsewhere", ["3.00"]),
         ("jobs", ["12.06"]),
+        ("users", ["141.00"]),
+        ("admins", ["107.50"]),
     ],
 )
 def test_a_price_comes_to_its_line(priced: Pipeline, charge: str, amounts: list[str]) -> None:

@@ -15,6 +15,7 @@ dimensions:
   - {id: money, aggregation: sum}
   - {id: calls, aggregation: count}
   - {id: peak, aggregation: max}
+  - {id: seats, aggregation: latest, carry_over: true}
   - {id: users, aggregation: count_distinct, distinct_on: user}
   - {id: stored, aggregation: time_weighted, deltas: true, carry_over: true}
   - {id: traffic, aggregation: percentile, percentile: "95"}
@@ -75,6 +76,9 @@ def problems_of(folder: Path, **files: str) -> list[str]:
         f"{{id: a, dimension: peak, bucket: {{every: day, then: average}}, {PER_UNIT}}}",
         "{id: a, dimension: peak, bucket: {every: hour, then: sum}, tiers_span: period, "
         f"{TIERS}}}",
+        "{id: a, dimension: seats, included: 5, price: {model: seat, unit_amount: 20}}",
+        "{id: a, dimension: seats, price: {model: seat, prorate: none, on_removal: credit, "
+        "tiers: [{up_to: 5, unit_amount: 20}, {unit_amount: 15}]}}",
         f"{{id: a, dimension: stored, {PER_UNIT}}}",
         f"{{id: a, dimension: traffic, {PER_UNIT}}}",
     ],
@@ -177,6 +181,29 @@ def test_what_charges_may_say(folder: Path, charge: str) -> None:
             f"{{id: a, dimension: money, where: {{region: us}}, {MATRIX}}}",
             ".price.prices[0].match.region: eu never holds: the charge bills usage where region "
             "is us",
+        ),
+        (
+            "{id: a, dimension: seats, price: {model: seat}}",
+            ".price: needs a unit_amount or tiers, and not both",
+        ),
+        (
+            "{id: a, dimension: seats, price: {model: seat, unit_amount: 1, "
+            "tiers: [{unit_amount: 1}]}}",
+            ".price: needs a unit_amount or tiers, and not both",
+        ),
+        (
+            "{id: a, dimension: seats, price: {model: seat, unit_amount: 1, prorate: hour}}",
+            '.price.prorate: expected day or none, not "hour"',
+        ),
+        (
+            "{id: a, dimension: peak, price: {model: seat, unit_amount: 1}}",
+            ".price: seats are what the latest record says, and the dimension peak has the "
+            "aggregation max; expected latest",
+        ),
+        (
+            "{id: a, dimension: seats, bucket: {every: day, then: max}, "
+            "price: {model: seat, unit_amount: 1}}",
+            ".price: seats are counted by day already: leave out the bucket",
         ),
         (
             f"{{id: a, dimension: money, where: {{}}, {PER_UNIT}}}",

@@ -69,8 +69,8 @@ def test_all_problems_of_all_files_are_told_at_once(folder: Path) -> None:
         (
             "{id: a, dimension: d, price: {model: stairs, tiers: []}}",
             "price.model: expected per_unit, package, graduated, volume, stairstep, percentage, "
-            'graduated_percentage, dynamic, credits, matrix or flat, not "stairs"; did you mean '
-            "stairstep?",
+            'graduated_percentage, dynamic, credits, matrix, seat or flat, not "stairs"; '
+            "did you mean stairstep?",
         ),
         (
             "{id: a, dimension: d, price: {unit_amount: 1}}",

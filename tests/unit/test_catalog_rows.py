@@ -13,7 +13,7 @@ from models.catalog import Catalog, load_catalog
 from models.catalog_rows import catalog_rows
 from models.contracts import Contract, Customer
 from models.dimensions import Dimension
-from models.price_models import GraduatedPrice, PercentagePrice, Tier
+from models.price_models import GraduatedPrice, PercentagePrice, SeatPrice, Tier
 from models.price_rows import price_rows
 from models.prices import Charge, Plan
 from models.tables import catalog as tables
@@ -201,6 +201,7 @@ def test_every_usage_price_has_tiers_and_a_fee_has_none(
         "flat_amount": Decimal(500),
         "timing": "once",
         "is_prorated": False,
+        "has_removal_credit": None,
         "fixed_amount": None,
         "free_records": None,
         "free_amount": None,
@@ -270,6 +271,21 @@ def test_percentages_are_tiers_of_fractions(price: Any, tiers: list[tuple[Any, .
         if table is tables.price_tiers
     ]
     assert found == [tuple(None if x is None else Decimal(x) for x in tier) for tier in tiers]
+
+
+@pytest.mark.parametrize(
+    ("options", "columns"),
+    [
+        ({}, ("arrears", True, False)),
+        ({"prorate": "none", "on_removal": "credit"}, ("arrears", False, True)),
+    ],
+)
+def test_seats_say_what_becomes_of_changes(
+    options: dict[str, str], columns: tuple[str, bool, bool]
+) -> None:
+    (_, row), (_, tier) = price_rows("p", SeatPrice(model="seat", unit_amount=20, **options))
+    assert (row["timing"], row["is_prorated"], row["has_removal_credit"]) == columns
+    assert (tier["unit_amount"], tier["up_to"]) == (20, None)
 
 
 def test_a_percentage_price_says_what_a_record_costs() -> None:

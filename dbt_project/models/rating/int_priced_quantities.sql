@@ -1,32 +1,25 @@
 with
 
-parts as (
-
-    select
-        invoice_id,
-        charge_id,
-        part_number,
-        catalog_version,
-        price_id,
-        tiers_span,
-        part_days,
-        period_days
-    from {{ ref('int_charge_parts') }}
-
-),
-
-quantities as (
+units as (
 
     select
         invoice_id,
         charge_id,
         part_number,
         pricing_group,
+        catalog_version,
+        price_id,
+        model,
         is_level,
+        is_spanning,
+        units,
         record_count,
-        billable_quantity,
-        unit_amount
-    from {{ ref('int_charge_quantities') }}
+        bound_amount,
+        unit_amount,
+        fixed_amount,
+        part_days,
+        period_days
+    from {{ ref('int_priced_units') }}
 
 ),
 
@@ -35,33 +28,9 @@ prices as (
     select
         catalog_version,
         price_id,
-        model,
         package_size,
-        package_rounding,
-        fixed_amount,
-        free_records > 0
-        or free_amount > 0
-        or record_minimum is not null
-        or record_maximum is not null as is_by_record
+        package_rounding
     from {{ source('catalog', 'prices') }}
-
-),
-
--- Records that are priced one by one: what of them is not free, and what a record's minimum and
--- maximum add to it, or take off.
-record_sums as (
-
-    select
-        invoice_id,
-        charge_id,
-        part_number,
-        sum(charged_value) as charged_value,
-        count(*) filter (where is_charged) as record_count,
-        sum(exact_amount)
-        - round(sum(charged_value) * unit_amount, 12)
-        - count(*) filter (where is_charged) * fixed_amount as bound_amount
-    from {{ ref('int_record_amounts') }}
-    group by invoice_id, charge_id, part_number, unit_amount, fixed_amount
 
 ),
 
@@ -93,57 +62,26 @@ ladders as (
 counted as (
 
     select
-        parts.invoice_id,
-        parts.charge_id,
-        parts.part_number,
-        parts.catalog_version,
-        parts.price_id,
-        parts.part_days,
-        parts.period_days,
-        quantities.pricing_group,
-        quantities.is_level,
-        case
-            when prices.is_by_record then coalesce(record_sums.record_count, 0)
-            else quantities.record_count
-        end as record_count,
-        case
-            when prices.is_by_record then coalesce(record_sums.charged_value, 0)
-            else quantities.billable_quantity
-        end as priced_units,
-        coalesce(record_sums.bound_amount, 0) as bound_amount,
-        quantities.unit_amount,
-        prices.model,
+        units.*,
         prices.package_size,
         prices.package_rounding,
-        prices.fixed_amount,
-        parts.tiers_span = 'period' and not quantities.is_level as is_spanning,
         case
-            when parts.tiers_span = 'period' and not quantities.is_level
+            when units.is_spanning
                 then
-                    prices.model
+                    units.model
                     || coalesce(' by ' || prices.package_size || prices.package_rounding, '')
                     || coalesce(' to ' || ladders.bounds, '')
-            else parts.part_number::text
+            else units.part_number::text
         end as span
-    from parts
-    inner join quantities
-        on
-            parts.invoice_id = quantities.invoice_id
-            and parts.charge_id = quantities.charge_id
-            and parts.part_number = quantities.part_number
+    from units
     inner join prices
         on
-            parts.catalog_version = prices.catalog_version
-            and parts.price_id = prices.price_id
+            units.catalog_version = prices.catalog_version
+            and units.price_id = prices.price_id
     left join ladders
         on
-            parts.catalog_version = ladders.catalog_version
-            and parts.price_id = ladders.price_id
-    left join record_sums
-        on
-            parts.invoice_id = record_sums.invoice_id
-            and parts.charge_id = record_sums.charge_id
-            and parts.part_number = record_sums.part_number
+            units.catalog_version = ladders.catalog_version
+            and units.price_id = ladders.price_id
 
 ),
 
@@ -152,9 +90,9 @@ running as (
     select
         counted.*,
         row_number() over span_until = 1 as is_first,
-        sum(counted.priced_units) over span_until - counted.priced_units as units_before,
-        sum(counted.priced_units) over span_until as units_until,
-        sum(counted.priced_units) over (
+        sum(counted.units) over span_until - counted.units as units_before,
+        sum(counted.units) over span_until as units_until,
+        sum(counted.units) over (
             partition by
                 counted.invoice_id, counted.charge_id, counted.pricing_group, counted.span
         ) as units_of_span

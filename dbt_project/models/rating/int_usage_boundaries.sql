@@ -24,18 +24,50 @@ periods as (
 
 ),
 
--- Buckets of a day begin with the customer's days.
-bucketed_parts as (
+parts as (
 
     select
         invoice_id,
         charge_id,
         part_number,
+        catalog_version,
+        price_id,
+        bucket_every,
         timezone,
         part_start,
         part_end
     from {{ ref('int_charge_parts') }}
-    where bucket_every = 'day'
+
+),
+
+seat_prices as (
+
+    select
+        catalog_version,
+        price_id
+    from {{ source('catalog', 'prices') }}
+    where model = 'seat'
+
+),
+
+-- Buckets of a day begin with the customer's days, and so do changes of seats.
+bucketed_parts as (
+
+    select
+        parts.invoice_id,
+        parts.charge_id,
+        parts.part_number,
+        parts.timezone,
+        parts.part_start,
+        parts.part_end
+    from parts
+    left join seat_prices
+        on
+            parts.catalog_version = seat_prices.catalog_version
+            and parts.price_id = seat_prices.price_id
+    where
+        parts.bucket_every = 'day'
+        or seat_prices.price_id is not null
 
 ),
 

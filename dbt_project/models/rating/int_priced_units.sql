@@ -1,0 +1,164 @@
+with
+
+parts as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        catalog_version,
+        price_id,
+        tiers_span,
+        part_days,
+        period_days
+    from {{ ref('int_charge_parts') }}
+
+),
+
+quantities as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        pricing_group,
+        is_level,
+        record_count,
+        billable_quantity,
+        unit_amount
+    from {{ ref('int_charge_quantities') }}
+
+),
+
+seat_levels as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        level_start,
+        level_days,
+        period_days,
+        billable_seats
+    from {{ ref('int_seat_levels') }}
+
+),
+
+prices as (
+
+    select
+        catalog_version,
+        price_id,
+        model,
+        fixed_amount,
+        coalesce(free_records, 0) > 0
+        or coalesce(free_amount, 0) > 0
+        or record_minimum is not null
+        or record_maximum is not null as is_by_record
+    from {{ source('catalog', 'prices') }}
+
+),
+
+-- Records that are priced one by one: what of them is not free, and what a record's minimum and
+-- maximum add to it, or take off.
+record_sums as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        sum(charged_value) as charged_value,
+        count(*) filter (where is_charged) as record_count,
+        sum(exact_amount)
+        - round(sum(charged_value) * unit_amount, 12)
+        - count(*) filter (where is_charged) * fixed_amount as bound_amount
+    from {{ ref('int_record_amounts') }}
+    group by invoice_id, charge_id, part_number, unit_amount, fixed_amount
+
+),
+
+measured as (
+
+    select
+        quantities.invoice_id,
+        quantities.charge_id,
+        quantities.part_number,
+        quantities.pricing_group,
+        quantities.is_level,
+        quantities.record_count,
+        quantities.billable_quantity,
+        quantities.unit_amount,
+        parts.part_days,
+        parts.period_days
+    from quantities
+    inner join parts
+        on
+            quantities.invoice_id = parts.invoice_id
+            and quantities.charge_id = parts.charge_id
+            and quantities.part_number = parts.part_number
+    inner join prices
+        on
+            parts.catalog_version = prices.catalog_version
+            and parts.price_id = prices.price_id
+    where prices.model <> 'seat'
+
+    union all
+
+    -- Seats are a level of their own in each stretch of days with as many of them.
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        jsonb_build_object('since', level_start) as pricing_group,
+        true as is_level,
+        0 as record_count,
+        billable_seats as billable_quantity,
+        null as unit_amount,
+        level_days as part_days,
+        period_days
+    from seat_levels
+
+)
+
+select
+    parts.invoice_id::text as invoice_id,
+    parts.charge_id::text as charge_id,
+    parts.part_number::integer as part_number,
+    measured.pricing_group::jsonb as pricing_group,
+    parts.catalog_version::text as catalog_version,
+    parts.price_id::text as price_id,
+    prices.model::text as model,
+    measured.is_level::boolean as is_level,
+    (parts.tiers_span = 'period' and not measured.is_level)::boolean as is_spanning,
+    (
+        case
+            when prices.is_by_record then coalesce(record_sums.charged_value, 0)
+            else measured.billable_quantity
+        end
+    )::numeric(38, 9) as units,
+    (
+        case
+            when prices.is_by_record then coalesce(record_sums.record_count, 0)
+            else measured.record_count
+        end
+    )::bigint as record_count,
+    coalesce(record_sums.bound_amount, 0)::numeric(38, 12) as bound_amount,
+    measured.unit_amount::numeric(38, 12) as unit_amount,
+    prices.fixed_amount::numeric(38, 12) as fixed_amount,
+    measured.part_days::integer as part_days,
+    measured.period_days::integer as period_days
+from parts
+inner join measured
+    on
+        parts.invoice_id = measured.invoice_id
+        and parts.charge_id = measured.charge_id
+        and parts.part_number = measured.part_number
+inner join prices
+    on
+        parts.catalog_version = prices.catalog_version
+        and parts.price_id = prices.price_id
+left join record_sums
+    on
+        parts.invoice_id = record_sums.invoice_id
+        and parts.charge_id = record_sums.charge_id
+        and parts.part_number = record_sums.part_number
