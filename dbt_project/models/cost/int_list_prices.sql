@@ -4,6 +4,7 @@ charges as (
 
     select
         plan_id,
+        charge_id,
         dimension_id,
         price_id
     from {{ ref('stg_catalog__charges') }}
@@ -52,6 +53,7 @@ plan_prices as (
 
     select
         charges.plan_id,
+        charges.charge_id,
         charges.dimension_id,
         plans.currency,
         first_tiers.unit_amount,
@@ -77,7 +79,7 @@ ranked as (
         plan_prices.package_size,
         row_number() over (
             partition by contracts.customer_id, plan_prices.dimension_id
-            order by plan_prices.plan_id
+            order by plan_prices.plan_id, plan_prices.charge_id
         ) as plan_rank
     from plan_prices
     inner join contracts
@@ -94,7 +96,7 @@ ranked as (
         package_size,
         row_number() over (
             partition by dimension_id
-            order by plan_id
+            order by plan_id, charge_id
         ) as plan_rank
     from plan_prices
 
