@@ -206,23 +206,17 @@ slices as (
 ),
 
 -- Where a change of price splits the period, a level and a flat amount are due for the days of the
--- part; what adds up has its own quantity in each part.
+-- part; what adds up has its own quantity in each part. It is rounded once.
 amounts as (
 
     select
         slices.*,
         {{ divide(
-            'slices.flat_amount * slices.flat_count * slices.due_days',
+            'slices.flat_amount * slices.flat_count * slices.due_days'
+            ' + slices.slice_quantity * slices.unit_amount'
+            ' * case when slices.is_level then slices.due_days else slices.period_days end',
             'slices.period_days'
-        ) }}
-        + case
-            when slices.is_level
-                then {{ divide(
-                    'slices.slice_quantity * slices.unit_amount * slices.due_days',
-                    'slices.period_days'
-                ) }}
-            else round(slices.slice_quantity * slices.unit_amount, 12)
-        end as exact_amount
+        ) }} as exact_amount
     from slices
 
 )
