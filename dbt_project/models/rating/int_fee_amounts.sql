@@ -27,6 +27,7 @@ parts as (
         price_id,
         part_start,
         part_end,
+        max(part_end) over (partition by invoice_id, charge_id) as period_end,
         full_period_days
     from {{ ref('int_charge_parts') }}
     where dimension_id is null
@@ -187,7 +188,8 @@ own_period as (
             when opening_prices.timing = 'once' then parts.part_start
             else greatest(parts.part_start, invoiced_before.invoiced_until)
         end as fee_start,
-        parts.part_end as fee_end,
+        case when opening_prices.is_prorated then parts.part_end else parts.period_end end
+            as fee_end,
         parts.full_period_days,
         prices.flat_amount,
         opening_prices.is_prorated
