@@ -34,7 +34,7 @@ applied as (
         0::numeric(38, 12) as exact_base,
         0::numeric(38, 12) as exact_discount,
         0::numeric(38, 0) as discount,
-        exact_amount as exact_rest,
+        case when units = 0 then 0 else exact_amount end::numeric(38, 12) as exact_rest,
         units as rest
     from steps
     where step = 1
