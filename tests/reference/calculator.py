@@ -1,0 +1,89 @@
+"""The reference calculator: a catalog and usage records in, the lines of all invoices out."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from tests.reference.charges import Fees, usage_lines
+from tests.reference.credits import Credits
+from tests.reference.deal import Deal
+from tests.reference.discounts import apply_discounts
+from tests.reference.lines import Charged, Line, total
+from tests.reference.numbers import exact_arithmetic
+from tests.reference.periods import Period, begun_periods
+from tests.reference.quantities import standing
+from tests.reference.taxes import tax_lines
+from tests.reference.terms import Commitments, bound_lines, minimum_lines
+
+
+def expected_lines(catalog: dict, records: Sequence[dict], as_of: datetime) -> dict[str, Line]:
+    """Return the lines of every invoice that has begun, by their ids.
+
+    The catalog is what its yml files say, the records are as delivered by one source.
+    """
+    with exact_arithmetic():
+        return {
+            line.key: line for deal in _deals(catalog, records) for line in _invoiced(deal, as_of)
+        }
+
+
+def _deals(catalog: dict, records: Sequence[dict]) -> Iterator[Deal]:
+    by_id = {
+        kind: {entry["id"]: entry for entry in catalog.get(kind, [])}
+        for kind in ("dimensions", "plans")
+    }
+    stand = standing(records)
+    for customer in catalog.get("customers", []):
+        for contract in customer.get("contracts", []):
+            yield Deal(
+                customer,
+                contract,
+                by_id["plans"][contract["plan"]],
+                by_id["dimensions"],
+                catalog.get("taxes", []),
+                customer.get("timezone", "UTC"),
+                stand,
+            )
+
+
+def _invoiced(deal: Deal, as_of: datetime) -> Iterator[Line]:
+    periods = list(begun_periods(deal.contract, deal.interval, deal.zone, as_of))
+    fees = Fees(deal)
+    charged = [one for period in periods for one in _charged(deal, fees, period)]
+    # By the period that lines are for, and by the one that they are billed with.
+    for_period: dict[Period, list[Line]] = {}
+    with_period: dict[Period, list[Line]] = {}
+    for service in dict.fromkeys(one.service for one in charged):
+        ones = [one for one in charged if one.service == service]
+        lines = [(one, one.line) for one in ones]
+        lines += apply_discounts(deal, service, ones)
+        for one, line in lines:
+            for_period.setdefault(service, []).append(line)
+            with_period.setdefault(one.billed_with, []).append(line)
+    commitments, credit = Commitments(deal), Credits(deal)
+    for period in periods:
+        lines = with_period.get(period, [])
+        counted = for_period.get(period, [])
+        bounds = [
+            line
+            for charge in deal.plan["charges"]
+            for line in bound_lines(
+                deal, period, charge, total([one for one in counted if one.charge == charge["id"]])
+            )
+        ]
+        due = total(counted) + total(bounds)
+        minimum = list(minimum_lines(deal, period, due))
+        lines = [*lines, *bounds, *minimum, *commitments.lines(period, due, minimum)]
+        paid = list(credit.lines(period, lines))
+        lines += [line for line, _ in paid]
+        yield from lines
+        yield from tax_lines(deal, period, lines, [of_charges for _, of_charges in paid])
+
+
+def _charged(deal: Deal, fees: Fees, period: Period) -> Iterator[Charged]:
+    for charge in deal.plan["charges"]:
+        if "dimension" in charge:
+            for line in usage_lines(deal, charge, period):
+                yield Charged.of(line, period, period)
+        else:
+            for line, service in fees.lines(charge, period):
+                yield Charged.of(line, period, service)

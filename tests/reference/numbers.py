@@ -1,0 +1,50 @@
+"""Exact numbers: nothing is lost before it is rounded, and rounding is always named."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal, localcontext
+
+ZERO = Decimal(0)
+MODES = {"up": ROUND_UP, "down": ROUND_DOWN, "half_up": ROUND_HALF_UP}
+
+
+@contextmanager
+def exact_arithmetic() -> Iterator[None]:
+    """Calculate with so many digits that only a division can leave one out."""
+    with localcontext() as context:
+        context.prec = 200
+        yield
+
+
+def number(given: str | int | None, default: str = "0") -> Decimal:
+    return Decimal(default if given is None else given)
+
+
+def rounded(amount: Decimal, decimals: int, mode: str = "half_up") -> Decimal:
+    # Minus zero is zero.
+    return amount.quantize(Decimal(1).scaleb(-decimals), MODES[mode]) + ZERO
+
+
+def exact(amount: Decimal) -> Decimal:
+    """Return an amount with the twelve decimals that are kept of it until the line."""
+    return rounded(amount, 12)
+
+
+def minor_units(currency: str) -> int:
+    """Return the decimals of those currencies that are drawn."""
+    return {"JPY": 0, "KRW": 0, "CLP": 0, "KWD": 3, "TND": 3}.get(currency, 2)
+
+
+def split(amount: Decimal, weights: Sequence[Decimal], decimals: int) -> list[Decimal]:
+    """Return the parts of an amount by largest remainder; of equals, the first part takes more."""
+    whole = sum(weights, ZERO)
+    if not whole:
+        return [ZERO for _ in weights]
+    unit = Decimal(1).scaleb(-decimals)
+    shares = [amount * weight / whole for weight in weights]
+    parts = [rounded(share, decimals, "down") for share in shares]
+    order = sorted(range(len(parts)), key=lambda n: (abs(parts[n]) - abs(shares[n]), n))
+    missing = amount - sum(parts, ZERO)
+    for n in order[: int(abs(missing) / unit)]:
+        parts[n] += unit.copy_sign(amount)
+    return parts

@@ -1,0 +1,99 @@
+"""What a customer used: which records stand, and their aggregate as the dimension says."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from itertools import accumulate, pairwise
+
+from tests.reference.numbers import ZERO, number, rounded
+
+ADDED_UP = {"sum", "count"}
+
+
+@dataclass(frozen=True)
+class Record:
+    """A usage record that stands: not corrected, and no correction to zero."""
+
+    tenant: str
+    dimension: str
+    at: datetime
+    value: Decimal
+    metadata: dict
+
+
+def standing(delivered: Sequence[dict]) -> list[Record]:
+    """Return the records that corrections leave, in order of time."""
+    corrected = {record["corrects"] for record in delivered if "corrects" in record}
+    return sorted(
+        (
+            Record(
+                record["tenant_id"],
+                record["dimension_id"],
+                datetime.fromisoformat(record["timestamp"]),
+                Decimal(record["value"]),
+                record.get("metadata", {}),
+            )
+            for record in delivered
+            if record["id"] not in corrected
+            and not ("corrects" in record and Decimal(record["value"]) == 0)
+        ),
+        key=lambda record: record.at,
+    )
+
+
+def is_level(dimension: dict) -> bool:
+    """Return whether parts of a period would count the same thing twice."""
+    return dimension["aggregation"] not in ADDED_UP
+
+
+def aggregate(
+    dimension: dict, records: Iterable[Record], start: datetime, end: datetime
+) -> Decimal:
+    """Return what was used within an interval; levels belong to tenants and are added up."""
+    within = [record for record in records if start <= record.at < end]
+    kind = dimension["aggregation"]
+    if kind == "sum":
+        return sum((record.value for record in within), ZERO)
+    if kind == "count":
+        return Decimal(len(within))
+    if kind == "count_distinct":
+        key = dimension["distinct_on"]
+        return Decimal(len({record.metadata.get(key) for record in within} - {None}))
+    by_tenant: dict[str, list[Decimal]] = defaultdict(list)
+    if dimension.get("carry_over"):
+        within = [record for record in records if record.at < end]
+        for record in within:
+            if record.at < start:
+                by_tenant[record.tenant] = [record.value]
+        within = [record for record in within if record.at >= start]
+    for record in within:
+        by_tenant[record.tenant].append(record.value)
+    levels = {"max": max, "latest": lambda values: values[-1]}[kind]
+    return sum((levels(values) for values in by_tenant.values()), ZERO)
+
+
+def converted(dimension: dict, quantity: Decimal) -> Decimal:
+    """Return an aggregate in billable units, rounded as the dimension says."""
+    convert, rounding = dimension.get("convert", {}), dimension.get("rounding", {})
+    units = quantity * number(convert.get("multiply"), "1") / number(convert.get("divide"), "1")
+    return rounded(units, rounding.get("decimals", 9), rounding.get("mode", "half_up"))
+
+
+def billable_parts(
+    quantities: Sequence[Decimal], included: Decimal, *, level: bool
+) -> list[Decimal]:
+    """Return what is billed of a period's parts, which use up included units in order of time.
+
+    What is taken back of what was included gives it back: the period until the end of a part is
+    billed for what it exceeds the included units by. All of a level is there in every part.
+    """
+    if level:
+        return [_beyond(quantity, included) for quantity in quantities]
+    until = [_beyond(quantity, included) for quantity in accumulate(quantities)]
+    return [now - before for before, now in pairwise([ZERO, *until])]
+
+
+def _beyond(quantity: Decimal, included: Decimal) -> Decimal:
+    return min(quantity, max(quantity - included, ZERO))

@@ -1,0 +1,137 @@
+"""The reference calculator says what the decision records work out in figures."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from tests.reference.calculator import expected_lines
+
+AS_OF = datetime(2026, 12, 1, tzinfo=UTC)
+
+
+def amounts(charges, records=(), start="2026-01-01", end="2026-02-01", **contract):
+    """Return the amounts of a month's lines, by line id without the invoice."""
+    catalog = {
+        "dimensions": [
+            {"id": "seats", "aggregation": "max"},
+            {"id": "calls", "aggregation": "sum"},
+        ],
+        "plans": [{"id": "p", "currency": "USD", "interval": "month", "charges": charges}],
+        "customers": [
+            {
+                "id": "c",
+                "contracts": [
+                    {"id": "k", "plan": "p", "start": start, "end": end, "anchor_day": 1} | contract
+                ],
+            }
+        ],
+    }
+    delivered = [
+        {"id": str(number), "tenant_id": "c"}
+        | dict(zip(("timestamp", "dimension_id", "value"), record, strict=True))
+        for number, record in enumerate(records)
+    ]
+    lines = expected_lines(catalog, delivered, AS_OF)
+    return {key.removeprefix("k:"): line.amount for key, line in lines.items()}
+
+
+def flat(amount, timing="arrears"):
+    price = {"model": "flat", "amount": amount, "timing": timing, "prorate": True}
+    return {"id": "fee", "price": price}
+
+
+def per_unit(amount):
+    return {"model": "per_unit", "unit_amount": amount}
+
+
+def test_seats_that_become_dearer_within_a_month_are_due_for_the_days_of_each_price():
+    seats = {"id": "seats", "dimension": "seats", "price": per_unit("20")}
+    dearer = {"charge": "seats", "price": per_unit("25"), "from": "2026-04-16"}
+    records = [
+        ("2026-04-02T00:00:00Z", "seats", "10"),
+        ("2026-04-20T00:00:00Z", "seats", "10"),
+    ]
+    assert amounts([seats], records, "2026-04-01", "2026-05-01", overrides=[dearer]) == {
+        "2026-04-01/usage/seats/1": 100,
+        "2026-04-01/usage/seats/2": 125,
+    }
+
+
+def test_included_units_are_used_up_in_order_of_time():
+    calls = {"id": "calls", "dimension": "calls", "included": "100", "price": per_unit("1")}
+    dearer = {"charge": "calls", "price": per_unit("2"), "from": "2026-01-16"}
+    records = [("2026-01-10T00:00:00Z", "calls", "60"), ("2026-01-20T00:00:00Z", "calls", "60")]
+    assert amounts([calls], records, overrides=[dearer]) == {
+        "2026-01-01/usage/calls/1": 0,
+        "2026-01-01/usage/calls/2": 40,
+    }
+
+
+def test_a_discount_takes_its_share_of_the_days_it_holds():
+    discount = {"percent": "10", "from": "2026-01-22"}
+    assert amounts([flat("100")], discounts=[discount]) == {
+        "2026-01-01/fee/fee/1": 100,
+        "2026-01-01/discount/fee/1/1": Decimal("-3.23"),
+    }
+
+
+def test_a_partial_period_owes_its_days_of_the_minimum():
+    assert amounts([flat("0")], start="2026-01-22", minimum={"amount": "1000"}) == {
+        "2026-01-22/minimum": Decimal("322.58"),
+    }
+
+
+def test_a_fee_paid_in_advance_counts_for_the_period_it_is_for():
+    fee = flat("600", "advance")
+    assert amounts([fee], end="2026-03-01", minimum={"amount": "1000"}) == {
+        "2026-01-01/fee/fee/1": 600,
+        "2026-01-01/fee/fee/0": 600,
+        "2026-01-01/minimum": 400,
+        "2026-02-01/minimum": 400,
+    }
+
+
+def test_credits_are_spent_by_priority_then_expiry():
+    grants = [
+        {"id": "late", "amount": "100", "priority": 1},
+        {"id": "soon", "amount": "50", "priority": 1, "expires": "2026-12-31"},
+        {"id": "spare", "amount": "1000", "priority": 2},
+    ]
+    calls = {"id": "calls", "dimension": "calls", "price": per_unit("1")}
+    records = [
+        ("2026-01-10T00:00:00Z", "calls", "30"),
+        ("2026-02-10T00:00:00Z", "calls", "90"),
+        ("2026-03-10T00:00:00Z", "calls", "60"),
+    ]
+    found = amounts([calls], records, end="2026-04-01", credits=grants)
+    assert {key: amount for key, amount in found.items() if "credit" in key} == {
+        "2026-01-01/credit/soon": -30,
+        "2026-02-01/credit/soon": -20,
+        "2026-02-01/credit/late": -70,
+        "2026-03-01/credit/late": -30,
+        "2026-03-01/credit/spare": -30,
+    }
+
+
+@pytest.mark.parametrize(
+    ("quantity", "amount"),
+    [
+        ("0", 10),
+        ("100", 15),
+        ("100.000000001", 18),
+        ("250", Decimal("23.5")),
+        ("-10", Decimal("9.5")),
+    ],
+)
+def test_tiers_end_exactly_on_their_bounds(quantity, amount):
+    tiers = [
+        {"up_to": "100", "unit_amount": "0.05", "flat_amount": "10"},
+        {"up_to": "200", "unit_amount": "0.04", "flat_amount": "3"},
+        {"up_to": None, "unit_amount": "0.03"},
+    ]
+    calls = {"id": "calls", "dimension": "calls", "price": {"model": "graduated", "tiers": tiers}}
+    records = [("2026-01-10T00:00:00Z", "calls", quantity)]
+    found = amounts([calls], records)
+    assert found.pop("2026-01-01/usage/calls/1") == amount
+    assert not found
