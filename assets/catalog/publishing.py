@@ -19,10 +19,12 @@ class CatalogRefused(ValueError):  # noqa: N818 - what the catalog says is refus
 def publish(connection: Connection, catalog: Catalog) -> bool:
     """Store a catalog as the next version; return False where it is stored already.
 
-    Raises ``CatalogRefused`` where a contract that is being invoiced has left the catalog.
+    Raises ``CatalogRefused`` where a contract that is being invoiced has left the catalog, or has
+    changed its currency.
     """
     connection.execute(select(func.pg_advisory_xact_lock(literal(LOCK))))
     refuse_vanished_contracts(connection, catalog)
+    refuse_changed_currencies(connection, catalog)
     if is_published(connection, catalog.version):
         return False
     last = connection.execute(select(func.max(tables.versions.c.version_number))).scalar()
@@ -66,6 +68,37 @@ def refuse_vanished_contracts(connection: Connection, catalog: Catalog) -> None:
             f"the catalog has lost contracts that are being invoiced: {', '.join(sorted(gone))}. "
             "Nobody would be billed for their usage. Bring them back; one that is over, or goes on "
             "under another id, needs its `end`"
+        )
+
+
+def refuse_changed_currencies(connection: Connection, catalog: Catalog) -> None:
+    """Raise where a contract has invoices that stand in another currency than its plan is in."""
+    currencies = {plan.id: plan.currency for plan in catalog.plans}
+    billed_in = {
+        contract.id: currencies[contract.plan]
+        for customer in catalog.customers
+        for contract in customer.contracts
+    }
+    invoices, events = billing.invoices, billing.invoice_events
+    voided = select(events.c.invoice_id).where(events.c.event == "voided")
+    invoiced = connection.execute(
+        select(invoices.c.contract_id, invoices.c.currency)
+        .where(invoices.c.contract_id.in_(billed_in), invoices.c.invoice_id.not_in(voided))
+        .distinct()
+        .order_by(invoices.c.contract_id, invoices.c.currency)
+    )
+    changed = [
+        f"{row.contract_id} (invoiced in {row.currency}, its plan is in "
+        f"{billed_in[row.contract_id]})"
+        for row in invoiced
+        if row.currency != billed_in[row.contract_id]
+    ]
+    if changed:
+        raise CatalogRefused(
+            f"contracts cannot change the currency they are invoiced in: {', '.join(changed)}. "
+            "Credits, commitments and adjustments of their invoices could not be carried on. "
+            "Give the contract an `end`: a customer is billed in one currency, so what goes on is "
+            "of a customer of its own"
         )
 
 

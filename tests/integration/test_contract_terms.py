@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from assets.catalog.publishing import CatalogRefused
+from assets.invoicing.approval import record_void
 from assets.invoicing.closing import ClosingRules
 from tests.integration.test_invoicing import INVOICES, is_same_when_recomputed, lines, publish
 from tests.pipeline import Pipeline
@@ -115,3 +117,15 @@ def test_late_usage_lowers_what_the_end_of_a_commitment_asked_for(drafts: Pipeli
     ]
     assert is_same_when_recomputed(drafts, "small:2026-09-01")
     assert is_same_when_recomputed(drafts, "acme:2026-09-01")
+
+
+def test_a_contract_keeps_the_currency_of_the_invoices_that_stand(drafts: Pipeline) -> None:
+    in_euro = CATALOG.replace("id: bare\n    currency: USD", "id: bare\n    currency: EUR")
+    publish(drafts, in_euro)
+    publish(drafts, CATALOG)
+    drafts.build(datetime(2026, 9, 3, tzinfo=UTC), *INVOICES)
+    drafts.close(RULES, NOW)
+    with pytest.raises(CatalogRefused, match=r"small \(invoiced in USD, its plan is in EUR\)"):
+        publish(drafts, in_euro)
+    record_void(drafts.warehouse, "small:2026-08-01", "tester", NOW)
+    publish(drafts, in_euro)
