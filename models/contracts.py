@@ -80,6 +80,12 @@ class Customer(Entry):
     timezone: Timezone | None = None
     contracts: tuple[Contract, ...] = ()
 
+    @model_validator(mode="after")
+    def _is_taxed_by_one(self) -> Self:
+        if self.stripe_tax and self.tax is not None:
+            raise refusal("expected tax or stripe_tax: true, not both")
+        return self
+
     @property
     def owned_tenants(self) -> tuple[str, ...]:
         """The tenants of this customer: those listed, else the one with its own id."""

@@ -197,6 +197,7 @@ def test_rates_that_cannot_be_are_refused(
         ("[vat, vt]", ["customers[0].tax[1]: there is no tax vt; did you mean vat?"]),
         ("[vat, vat]", ["customers[0].tax: vat stands twice"]),
         ("{id: vat}", ["customers[0].tax: expected text, not a mapping"]),
+        ("vat, stripe_tax: true", ["customers[0]: expected tax or stripe_tax: true, not both"]),
     ],
 )
 def test_taxes_that_a_customer_cannot_have_are_refused(

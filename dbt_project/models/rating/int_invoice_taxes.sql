@@ -116,7 +116,11 @@ taxes as (
     from invoices
     where
         tax_exempt = 'reverse'
-        and invoice_id not in (select named_taxes.invoice_id from named_taxes)
+        and not exists (
+            select named_taxes.invoice_id
+            from named_taxes
+            where named_taxes.invoice_id = invoices.invoice_id
+        )
 
 )
 

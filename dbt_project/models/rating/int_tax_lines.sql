@@ -22,8 +22,34 @@ taxes as (
         tax_name,
         tax_exempt,
         percent,
-        is_inclusive
+        is_inclusive,
+        scope
     from {{ ref('int_invoice_taxes') }}
+
+),
+
+charge_taxes as (
+
+    select
+        invoice_id,
+        charge_id,
+        tax_id,
+        percent,
+        inclusive_percent,
+        taxable_amount
+    from {{ ref('int_charge_taxes') }}
+
+),
+
+charges as (
+
+    select
+        invoice_id,
+        tax_id,
+        jsonb_object_agg(charge_id, trim_scale(taxable_amount)) as taxable_amounts
+    from charge_taxes
+    where charge_id is not null
+    group by invoice_id, tax_id
 
 ),
 
@@ -36,7 +62,7 @@ taxable as (
         percent,
         inclusive_percent,
         sum(taxable_amount) as taxable_amount
-    from {{ ref('int_charge_taxes') }}
+    from charge_taxes
     group by invoice_id, tax_id, percent, inclusive_percent
 
 ),
@@ -69,6 +95,7 @@ lines as (
         taxes.percent,
         taxes.is_inclusive and taxes.tax_exempt = 'none' as is_included,
         taxed.net_amount,
+        case when taxes.scope <> 'all' then charges.taxable_amounts end as charges,
         case when taxes.is_inclusive then 0 else taxed.tax_amount end as added_amount,
         round(case when taxes.is_inclusive then taxed.tax_amount else 0 end, periods.minor_units)
             as included_amount
@@ -79,6 +106,10 @@ lines as (
         on
             taxes.invoice_id = taxed.invoice_id
             and taxes.tax_id = taxed.tax_id
+    left join charges
+        on
+            taxes.invoice_id = charges.invoice_id
+            and taxes.tax_id = charges.tax_id
     where taxed.net_amount <> 0
 
 )
@@ -111,6 +142,7 @@ select
         jsonb_build_object(
             'percent', trim_scale(percent),
             'base', trim_scale(net_amount),
+            'charges', charges,
             'included', case when is_included then included_amount end,
             'exempt', nullif(tax_exempt, 'none')
         )

@@ -75,7 +75,11 @@ taxable as (
         1 as charged_amount,
         subtotals.subtotal as taxable_amount
     from subtotals
-    where subtotals.invoice_id not in (select weighed.invoice_id from weighed)
+    where not exists (
+        select weighed.invoice_id
+        from weighed
+        where weighed.invoice_id = subtotals.invoice_id
+    )
 
 )
 

@@ -64,7 +64,12 @@ taxed_lines as (
 
     select *
     from lines
-    where invoice_line_id not in (select limited_draws.invoice_line_id from limited_draws)
+    where
+        not exists (
+            select limited_draws.invoice_line_id
+            from limited_draws
+            where limited_draws.invoice_line_id = lines.invoice_line_id
+        )
 
     union all
 
