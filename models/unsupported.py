@@ -4,13 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from models.price_models import Price, SeatPrice
-from models.prices import Charge
 from models.problems import Problem
 from models.yaml_files import Place
 
-AGGREGATIONS = ("min", "average", "time_weighted", "percentile")
-CHARGE_OPTIONS = ("where", "group_by", "bucket")
-PRICE_MODELS = ("credits", "matrix")
+AGGREGATIONS = ("time_weighted", "percentile")
 
 
 def unsupported(entries: Mapping[str, Sequence[Any]]) -> Iterator[Problem]:
@@ -20,23 +17,14 @@ def unsupported(entries: Mapping[str, Sequence[Any]]) -> Iterator[Problem]:
             yield _refused(dimension.place.at("aggregation"), dimension.aggregation)
     for plan in entries["plans"]:
         for charge in plan.charges:
-            yield from _of_charge(charge)
+            yield from _of_price(charge.price, charge.place.at("price"))
     for customer in entries["customers"]:
         for contract in customer.contracts:
             for override in contract.overrides:
                 yield from _of_price(override.price, override.place.at("price"))
 
 
-def _of_charge(charge: Charge) -> Iterator[Problem]:
-    for option in charge.usage_options():
-        if option in CHARGE_OPTIONS:
-            yield _refused(charge.place.at(option), option)
-    yield from _of_price(charge.price, charge.place.at("price"))
-
-
 def _of_price(price: Price, place: Place) -> Iterator[Problem]:
-    if price.model in PRICE_MODELS:
-        yield _refused(place.at("model"), price.model)
     if isinstance(price, SeatPrice) and price.timing == "advance":
         yield _refused(place.at("timing"), "advance")
 

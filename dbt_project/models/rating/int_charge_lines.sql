@@ -77,6 +77,21 @@ slices as (
 
 ),
 
+line_groups as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        jsonb_agg(
+            jsonb_build_object('group', line_group, 'quantity', quantity, 'amount', amount)
+            order by line_group
+        ) as groups
+    from {{ ref('int_line_groups') }}
+    group by invoice_id, charge_id, part_number
+
+),
+
 fees as (
 
     select
@@ -149,7 +164,11 @@ usage_lines as (
             'price', parts.price_id,
             'model', priced.model,
             'slices', priced.slices
-        ) as explanation
+        )
+        || case
+            when line_groups.groups is null then '{}'::jsonb
+            else jsonb_build_object('groups', line_groups.groups)
+        end as explanation
     from parts
     inner join quantities
         on
@@ -161,6 +180,11 @@ usage_lines as (
             parts.invoice_id = priced.invoice_id
             and parts.charge_id = priced.charge_id
             and parts.part_number = priced.part_number
+    left join line_groups
+        on
+            parts.invoice_id = line_groups.invoice_id
+            and parts.charge_id = line_groups.charge_id
+            and parts.part_number = line_groups.part_number
     where
         quantities.quantity <> 0
         or priced.exact_amount <> 0
