@@ -165,13 +165,16 @@ def _assembled(
     plans = {plan.id: plan for plan in entries["plans"]}
 
     def completed(customer: Customer) -> Customer:
+        taxed_by_default = stripe_tax and customer.tax is None
         agreed = [plans[contract.plan].currency for contract in customer.contracts]
         return customer.model_copy(
             update={
                 "timezone": customer.timezone or timezone,
                 "currency": customer.currency or (agreed or [currency])[0],
                 # Who is not taxed by Stripe is as if nothing had been said.
-                "stripe_tax": (stripe_tax if customer.stripe_tax is None else customer.stripe_tax)
+                "stripe_tax": (
+                    taxed_by_default if customer.stripe_tax is None else customer.stripe_tax
+                )
                 or None,
             }
         )

@@ -244,7 +244,7 @@ class StripeSettings(Entry):
     api_key: Secret
     api_base: HttpUrl | None = None
     payment_methods: tuple[Words, ...] = ("card",)
-    # Stripe Tax finds the taxes of customers who do not say otherwise; then we charge none.
+    # Stripe Tax finds the taxes of customers who do not name theirs; then we charge none.
     automatic_tax: bool = False
     tax_code: Words | None = None
 

@@ -98,15 +98,16 @@ def test_one_tax_is_as_good_as_a_list_of_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("setting", "is_taxed_by_stripe"),
-    [(False, [("default", False), ("no", False), ("yes", True)]),
-     (True, [("default", True), ("no", False), ("yes", True)])],
+    [(False, [("default", False), ("names", False), ("no", False), ("yes", True)]),
+     (True, [("default", True), ("names", False), ("no", False), ("yes", True)])],
 )  # fmt: skip
 def test_stripe_taxes_whom_the_customer_or_else_the_setting_says(
     tmp_path: Path, *, setting: bool, is_taxed_by_stripe: list[tuple[str, bool]]
 ) -> None:
     catalog = catalog_of(
         tmp_path,
-        'customers: [{id: default}, {id: "yes", stripe_tax: true}, {id: "no", stripe_tax: false}]',
+        'customers: [{id: default}, {id: "yes", stripe_tax: true}, {id: "no", stripe_tax: false}, '
+        "{id: names, tax: []}]",
         default_stripe_tax=setting,
     )
     customers = {row[0]: row for row in rows_of(catalog, "customers")}
