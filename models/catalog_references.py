@@ -47,6 +47,7 @@ class References:
             if kind == "plans":
                 for charge in _mappings(entry, "charges"):
                     yield from self._check(charge, "dimension", "dimension")
+                    yield from self._check_limits(charge.get("price"))
             if kind == "customers":
                 yield from self._check_taxes(entry)
                 for contract in _mappings(entry, "contracts"):
@@ -65,6 +66,15 @@ class References:
         kinds = {"dimension": "dimensions", "plan": "plans"}
         known = self._ids.get(kinds[kind], set())
         yield from self._missing(entry.place.at(key), kind, known, entry.get(key))
+
+    def _check_limits(self, price: Any) -> Iterator[Problem]:
+        known = self._ids.get("dimensions", set())
+        for tier in _mappings(price, "tiers") if isinstance(price, LocatedMapping) else ():
+            limits = tier.get("limits")
+            if isinstance(limits, LocatedMapping):
+                for dimension in limits:
+                    place = limits.place.at(dimension)
+                    yield from self._missing(place, "dimension", known, dimension)
 
     def _check_charges(self, contract: LocatedMapping) -> Iterator[Problem]:
         plan = str(contract.get("plan"))

@@ -1,16 +1,17 @@
 """A catalog as rows of the tables of the schema ``catalog``, with its defaults filled in."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 from sqlalchemy import Table
 
 from models.catalog import Catalog
+from models.charge_rows import charge_rows
 from models.contract_rows import contract_rows
 from models.contracts import Customer
 from models.dimensions import CostRule, Dimension
 from models.money import minor_units
 from models.price_models import metadata_keys
-from models.price_rows import Row, TableRow, price_rows
+from models.price_rows import Row, TableRow
 from models.prices import Plan
 from models.tables import catalog as tables
 from models.tax_rows import customer_tax_rows, tax_rows
@@ -78,32 +79,8 @@ def _plan_rows(plan: Plan, dimension_names: dict[str, str]) -> Iterator[TableRow
         },
     )
     for position, charge in enumerate(plan.charges, start=1):
-        price_id = f"plan/{plan.id}/{charge.id}"
         name = charge.name or dimension_names.get(charge.dimension or "") or charge.id
-        yield (
-            tables.charges,
-            {
-                "plan_id": plan.id,
-                "charge_id": charge.id,
-                "position": position,
-                "name": name,
-                "dimension_id": charge.dimension,
-                "included_quantity": charge.included,
-                "price_id": price_id,
-                "usage_filter": _as_json(charge.where),
-                "group_by": list(charge.group_by) if charge.group_by else None,
-                "bucket_every": charge.bucket.every if charge.bucket else None,
-                "bucket_then": charge.bucket.then if charge.bucket else None,
-                "minimum_amount": charge.minimum,
-                "maximum_amount": charge.maximum,
-                "tiers_span": charge.tiers_span,
-            },
-        )
-        yield from price_rows(price_id, charge.price)
-
-
-def _as_json(where: Mapping[str, Sequence[str]] | None) -> dict[str, list[str]] | None:
-    return {key: list(values) for key, values in where.items()} if where else None
+        yield from charge_rows(plan, charge, position, name)
 
 
 def _key_rows(catalog: Catalog) -> Iterator[TableRow]:
@@ -116,9 +93,9 @@ def _key_rows(catalog: Catalog) -> Iterator[TableRow]:
 def _keys_of_charges(catalog: Catalog) -> Iterator[tuple[str, set[str]]]:
     plans = {plan.id: plan for plan in catalog.plans}
     for charge in (charge for plan in catalog.plans for charge in plan.charges):
-        if charge.dimension is not None:
-            keys = {*(charge.where or {}), *(charge.group_by or ())}
-            yield charge.dimension, keys | metadata_keys(charge.price)
+        keys = {*(charge.where or {}), *(charge.group_by or ()), *metadata_keys(charge.price)}
+        for dimension in charge.dimensions:
+            yield dimension, keys
     for customer in catalog.customers:
         for contract in customer.contracts:
             for override in contract.overrides:

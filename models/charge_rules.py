@@ -6,6 +6,7 @@ from itertools import combinations
 from models.contracts import Customer
 from models.dimensions import Dimension
 from models.price_models import (
+    CapacityPrice,
     CreditsPrice,
     GraduatedPercentagePrice,
     GraduatedPrice,
@@ -40,9 +41,11 @@ def plan_rules(plan: Plan, dimensions: Mapping[str, Dimension]) -> Iterator[Prob
         yield from _buckets(charge, dimension)
         yield from price_rules(charge, charge.price, charge.place, dimension)
     for first, second in combinations(plan.charges, 2):
-        if may_share_usage(first, second):
-            yield second.place.at("dimension").problem(
-                f"the charge {first.id} of this plan prices {second.dimension} already, in "
+        shared = shared_dimensions(first, second)
+        if shared:
+            key = "price" if isinstance(second.price, CapacityPrice) else "dimension"
+            yield second.place.at(key).problem(
+                f"the charge {first.id} of this plan prices {', '.join(shared)} already, in "
                 f"{first.place}; two charges may price one dimension only if their where "
                 "exclude each other: a key that both have, and no value of it that both have"
             )
@@ -61,14 +64,14 @@ def override_rules(
                 yield from price_rules(charge, override.price, override.place, dimension)
 
 
-def may_share_usage(first: Charge, second: Charge) -> bool:
-    """Return whether a record may be billed by both of two charges."""
-    if first.dimension is None or first.dimension != second.dimension:
-        return False
+def shared_dimensions(first: Charge, second: Charge) -> list[str]:
+    """Return the dimensions of which a record may be billed by both of two charges."""
     if first.place.is_partial or second.place.is_partial:
-        return False
+        return []
     one, other = first.where or {}, second.where or {}
-    return all(set(one[key]) & set(other[key]) for key in one.keys() & other.keys())
+    if any(not set(one[key]) & set(other[key]) for key in one.keys() & other.keys()):
+        return []
+    return sorted({*first.dimensions} & {*second.dimensions})
 
 
 def price_rules(
@@ -85,6 +88,7 @@ def price_rules(
         )
     if isinstance(price, PercentagePrice):
         yield from _record_options(charge, price, place, dimension)
+    yield from _other_capacities(charge, price, place)
     if isinstance(price, SeatPrice):
         yield from _seats(charge, place, dimension)
     yield from _matches_without_usage(charge, price, place)
@@ -106,6 +110,18 @@ def _record_options(
         yield place.problem(
             f"the charge {charge.id} has included units, which do not say of which records they "
             "are; write free_amount instead"
+        )
+
+
+def _other_capacities(charge: Charge, price: Price, place: Place) -> Iterator[Problem]:
+    limited = {*price.dimensions} if isinstance(price, CapacityPrice) else set()
+    expected = {*charge.dimensions} if isinstance(charge.price, CapacityPrice) else set()
+    if limited and not expected:
+        yield place.at("price").problem(f"the charge {charge.id} is no capacity")
+    elif limited != expected:
+        yield place.at("price").problem(
+            f"the charge {charge.id} is a capacity of {', '.join(sorted(expected))}; expected a "
+            "price of the model capacity that limits the same dimensions"
         )
 
 

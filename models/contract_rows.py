@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from models.charge_rows import meters
 from models.contracts import Contract, Customer
 from models.price_rows import TableRow, price_rows
 from models.prices import Plan
@@ -23,27 +24,30 @@ def contract_rows(customer: Customer, contract: Contract, plan: Plan) -> Iterato
             "minimum_amount": contract.minimum.amount if contract.minimum else None,
         },
     )
-    yield from _override_rows(contract)
+    yield from _override_rows(contract, plan)
     yield from _discount_rows(contract, plan)
     yield from _commitment_rows(contract)
     yield from _credit_rows(contract)
 
 
-def _override_rows(contract: Contract) -> Iterator[TableRow]:
+def _override_rows(contract: Contract, plan: Plan) -> Iterator[TableRow]:
     for override in contract.overrides:
         valid_from = override.valid_from or contract.start
         price_id = f"contract/{contract.id}/{override.charge}/{valid_from.isoformat()}"
-        yield (
-            tables.contract_overrides,
-            {
-                "contract_id": contract.id,
-                "charge_id": override.charge,
-                "valid_from": valid_from,
-                "valid_to": override.valid_to,
-                "price_id": price_id,
-            },
-        )
+        row = {
+            "contract_id": contract.id,
+            "charge_id": override.charge,
+            "valid_from": valid_from,
+            "valid_to": override.valid_to,
+            "price_id": price_id,
+        }
+        yield tables.contract_overrides, row
         yield from price_rows(price_id, override.price)
+        # What is measured for a charge is split where the charge is.
+        charge = plan.charge(override.charge)
+        for meter in meters(plan, charge) if charge else ():
+            named = {"charge_id": meter["charge_id"], "price_id": meter["price_id"]}
+            yield tables.contract_overrides, {**row, **named}
 
 
 def _discount_rows(contract: Contract, plan: Plan) -> Iterator[TableRow]:

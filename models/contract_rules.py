@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from itertools import combinations, product
 
-from models.charge_rules import may_share_usage
+from models.charge_rules import shared_dimensions
 from models.contract_terms import Commitment, Credit, Effective, Override, overlap
 from models.contracts import Contract, Customer
 from models.entries import repeated
@@ -57,7 +57,7 @@ def _charged_twice(customer: Customer, plans: Mapping[str, Plan]) -> Iterator[Pr
         if not overlap(first.start, first.end, second.start, second.end):
             continue
         charges = product(plans[first.plan].charges, plans[second.plan].charges)
-        shared = {str(one.dimension) for one, other in charges if may_share_usage(one, other)}
+        shared = {name for one, other in charges for name in shared_dimensions(one, other)}
         if shared:
             yield second.place.problem(
                 f"the contract {second.id} runs at the same time as {first.id}, and both price "

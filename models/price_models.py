@@ -2,12 +2,22 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import pairwise
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
 from models.entries import Entry
-from models.fields import Amount, Percent, Quantity, Words, above_zero, plain, refusal
+from models.fields import (
+    Amount,
+    Identifier,
+    Percent,
+    Quantity,
+    Words,
+    above_zero,
+    plain,
+    refusal,
+)
 
 
 class Step(Entry):
@@ -309,6 +319,51 @@ class SeatPrice(PriceModel):
         return self.tiers or (Tier(unit_amount=self.unit_amount or Decimal(0)),)
 
 
+class CapacityTier(Entry):
+    """What an amount holds, at most, of each of some dimensions; of the others, everything."""
+
+    limits: dict[Identifier, Quantity] = Field(default_factory=dict)
+    amount: Amount
+
+
+def in_rising_limits(tiers: Sequence[CapacityTier]) -> Sequence[CapacityTier]:
+    """Return tiers each of which holds more than the one before, and the last one everything."""
+    if not tiers or not tiers[0].limits:
+        raise refusal("the first tier needs limits: limits: {users: 10}")
+    if tiers[-1].limits:
+        raise refusal("the last tier must hold everything: leave out its limits")
+    for number, (lower, tier) in enumerate(pairwise(tiers), start=1):
+        for dimension, limit in tier.limits.items():
+            if dimension not in lower.limits or limit < lower.limits[dimension]:
+                raise refusal(
+                    f"limits must rise: tier [{number}] holds {plain(limit)} of {dimension}, and "
+                    "the one before it more"
+                )
+        if tier.limits == lower.limits:
+            raise refusal(f"limits must rise: tier [{number}] holds what the one before it does")
+    return tiers
+
+
+class CapacityPrice(PriceModel):
+    """The amount of the lowest tier that holds what was used of every dimension it limits."""
+
+    model: Literal["capacity"]
+    tiers: Annotated[tuple[CapacityTier, ...], AfterValidator(in_rising_limits)]
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The dimensions that are limited, in the order in which they are named."""
+        return tuple(dict.fromkeys(name for tier in self.tiers for name in tier.limits))
+
+    def _tiers(self) -> tuple[Tier, ...]:
+        # What is priced is the number of the tier: the first holds 1, the last one all beyond.
+        last = len(self.tiers)
+        return tuple(
+            Tier(up_to=None if number == last else Decimal(number), flat_amount=tier.amount)
+            for number, tier in enumerate(self.tiers, start=1)
+        )
+
+
 class FlatPrice(PriceModel):
     """A fee: at the beginning of each period, at its end, or once with the first."""
 
@@ -330,6 +385,7 @@ Price = Annotated[
     | CreditsPrice
     | MatrixPrice
     | SeatPrice
+    | CapacityPrice
     | FlatPrice,
     Field(discriminator="model"),
 ]

@@ -6,7 +6,14 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from models.price_models import FlatPrice, PackagePrice, PercentagePrice, Price, SeatPrice
+from models.price_models import (
+    CapacityPrice,
+    FlatPrice,
+    PackagePrice,
+    PercentagePrice,
+    Price,
+    SeatPrice,
+)
 from models.tables import catalog as tables
 
 Row = dict[str, Any]
@@ -39,6 +46,13 @@ def price_rows(price_id: str, price: Price) -> Iterator[TableRow]:
     )
     yield from _tier_rows(price_id, price)
     yield from _rate_rows(price_id, price)
+    yield from _limit_rows(price_id, price)
+
+
+def meter_rows(price_id: str) -> Iterator[TableRow]:
+    """Yield the row of a price that costs nothing: usage is measured for another charge."""
+    nothing = {column.name: None for column in tables.prices.columns if column.nullable}
+    yield tables.prices, {**nothing, "price_id": price_id, "model": "meter"}
 
 
 def _tier_rows(price_id: str, price: Price) -> Iterator[TableRow]:
@@ -64,3 +78,18 @@ def _rate_rows(price_id: str, price: Price) -> Iterator[TableRow]:
             tables.price_rates,
             {"price_id": price_id, "rate_number": number, "match": match, "rate": rate},
         )
+
+
+def _limit_rows(price_id: str, price: Price) -> Iterator[TableRow]:
+    tiers = price.tiers if isinstance(price, CapacityPrice) else ()
+    for number, tier in enumerate(tiers, start=1):
+        for dimension, limit in tier.limits.items():
+            yield (
+                tables.price_limits,
+                {
+                    "price_id": price_id,
+                    "tier_number": number,
+                    "dimension_id": dimension,
+                    "up_to": limit,
+                },
+            )

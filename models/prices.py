@@ -17,7 +17,7 @@ from models.fields import (
     plain,
     refusal,
 )
-from models.price_models import FlatPrice, MetadataKeys, Price
+from models.price_models import CapacityPrice, FlatPrice, MetadataKeys, Price
 
 __all__ = ["Bucket", "Charge", "Interval", "Plan", "Price"]
 
@@ -84,10 +84,20 @@ class Charge(Entry):
         is_fee = isinstance(self.price, FlatPrice)
         if is_fee and self.dimension is not None:
             raise refusal("a flat price bills no usage: leave out the dimension")
-        if not is_fee and self.dimension is None:
-            raise refusal(f"a price of the model {self.price.model} needs a dimension")
         for key in self.usage_options() if is_fee else ():
             raise refusal(f"a flat price bills no usage: leave out {key}")
+        if not is_fee and not isinstance(self.price, CapacityPrice) and self.dimension is None:
+            raise refusal(f"a price of the model {self.price.model} needs a dimension")
+        return self
+
+    @model_validator(mode="after")
+    def _a_capacity_names_its_dimensions(self) -> Self:
+        if isinstance(self.price, CapacityPrice):
+            if self.dimension is not None:
+                raise refusal("a capacity has its dimensions in limits: leave out the dimension")
+            for key in self.usage_options():
+                if key not in ("where", "minimum", "maximum"):
+                    raise refusal(f"a capacity has one amount for all: leave out {key}")
         return self
 
     @model_validator(mode="after")
@@ -107,7 +117,14 @@ class Charge(Entry):
     @property
     def is_fee(self) -> bool:
         """Whether this charge bills no usage."""
-        return self.dimension is None
+        return isinstance(self.price, FlatPrice)
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The dimensions of which this charge bills usage."""
+        if isinstance(self.price, CapacityPrice):
+            return self.price.dimensions
+        return () if self.dimension is None else (self.dimension,)
 
 
 class Plan(Entry):

@@ -137,6 +137,17 @@ price_rates = Table(
     ),
 )
 
+price_limits = Table(
+    "price_limits",
+    metadata,
+    version(),
+    words("price_id", key=True),
+    Column("tier_number", Integer, primary_key=True),
+    words("dimension_id", key=True),
+    Column("up_to", QUANTITY, nullable=False),
+    comment="One row per dimension that a tier of a capacity limits: it holds as much, inclusive.",
+)
+
 dimension_keys = Table(
     "dimension_keys",
     metadata,

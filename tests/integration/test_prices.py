@@ -24,6 +24,8 @@ dimensions:
   - {id: jobs, aggregation: sum}
   - {id: users, aggregation: latest, carry_over: true}
   - {id: admins, aggregation: latest, carry_over: true}
+  - {id: storage, aggregation: max}
+  - {id: members, aggregation: count_distinct, distinct_on: user}
 plans:
   - id: all
     currency: USD
@@ -74,6 +76,10 @@ plans:
         included: 1
         price: {model: seat, on_removal: credit, tiers: [{up_to: 5, unit_amount: 31},
                                                          {up_to: null, unit_amount: "15.50"}]}
+      - id: size
+        price: {model: capacity, tiers: [{limits: {storage: 100, members: 2}, amount: 50},
+                                         {limits: {storage: 500}, amount: 200},
+                                         {amount: 1000}]}
 customers:
   - id: acme
     contracts:
@@ -86,6 +92,10 @@ customers:
             to: 2026-09-01
             price: {model: graduated, tiers: [{up_to: 100, unit_amount: "0.50", flat_amount: 3},
                                               {up_to: null, unit_amount: "0.40", flat_amount: 3}]}
+          - charge: size
+            from: 2026-08-16
+            price: {model: capacity, tiers: [{limits: {storage: 100, members: 2}, amount: 100},
+                                             {amount: 1000}]}
 """
 USAGE = [
     *(("calls", day, "1", {}) for day in (1, 2, 31)),
@@ -105,6 +115,8 @@ USAGE = [
     ("traffic", 2, "6", {"region": "us", "sku": "gpu"}),
     ("traffic", 2, "7", {"region": "ap"}),
     ("jobs", 31, "10.05", {}),
+    ("storage", 1, "80", {}),
+    *(("members", day, "1", {"user": f"u{day}"}) for day in (1, 2, 3, 31)),
     *(
         (dimension, day, value, {})
         for dimension in ("users", "admins")
@@ -152,6 +164,7 @@ def priced(postgres, prepared_template, tmp_path_factory) -> Iterator[Pipeline]:
         ("jobs", ["12.06"]),
         ("users", ["141.00"]),
         ("admins", ["107.50"]),
+        ("size", ["96.77", "51.61"]),
     ],
 )
 def test_a_price_comes_to_its_line(priced: Pipeline, charge: str, amounts: list[str]) -> None:

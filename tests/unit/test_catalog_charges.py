@@ -7,7 +7,6 @@ import pytest
 from models.catalog import load_catalog
 from models.prices import Charge, Plan
 from models.problems import ConfigurationError
-from models.unsupported import AGGREGATIONS, CHARGE_OPTIONS, PRICE_MODELS
 from tests.unit.catalog_files import write
 
 DIMENSIONS = """\
@@ -76,6 +75,8 @@ def problems_of(folder: Path, **files: str) -> list[str]:
         f"{{id: a, dimension: peak, bucket: {{every: day, then: average}}, {PER_UNIT}}}",
         "{id: a, dimension: peak, bucket: {every: hour, then: sum}, tiers_span: period, "
         f"{TIERS}}}",
+        "{id: a, where: {region: eu}, minimum: 1, price: {model: capacity, tiers: [{limits: "
+        "{peak: 5, users: 2}, amount: 10}, {limits: {peak: 5}, amount: 15}, {amount: 20}]}}",
         "{id: a, dimension: seats, included: 5, price: {model: seat, unit_amount: 20}}",
         "{id: a, dimension: seats, price: {model: seat, prorate: none, on_removal: credit, "
         "tiers: [{up_to: 5, unit_amount: 20}, {unit_amount: 15}]}}",
@@ -181,6 +182,44 @@ def test_what_charges_may_say(folder: Path, charge: str) -> None:
             f"{{id: a, dimension: money, where: {{region: us}}, {MATRIX}}}",
             ".price.prices[0].match.region: eu never holds: the charge bills usage where region "
             "is us",
+        ),
+        (
+            "{id: a, dimension: peak, price: {model: capacity, tiers: "
+            "[{limits: {peak: 5}, amount: 1}, {amount: 2}]}}",
+            ": a capacity has its dimensions in limits: leave out the dimension",
+        ),
+        (
+            "{id: a, group_by: [x], price: {model: capacity, tiers: "
+            "[{limits: {peak: 5}, amount: 1}, {amount: 2}]}}",
+            ": a capacity has one amount for all: leave out group_by",
+        ),
+        (
+            "{id: a, price: {model: capacity, tiers: [{amount: 2}]}}",
+            ".price.tiers: the first tier needs limits: limits: {users: 10}",
+        ),
+        (
+            "{id: a, price: {model: capacity, tiers: [{limits: {peak: 5}, amount: 1}]}}",
+            ".price.tiers: the last tier must hold everything: leave out its limits",
+        ),
+        (
+            "{id: a, price: {model: capacity, tiers: [{limits: {peak: 5}, amount: 1}, "
+            "{limits: {peak: 4}, amount: 2}, {amount: 2}]}}",
+            ".price.tiers: limits must rise: tier [1] holds 4 of peak, and the one before it more",
+        ),
+        (
+            "{id: a, price: {model: capacity, tiers: [{limits: {peak: 5}, amount: 1}, "
+            "{limits: {peak: 9, users: 4}, amount: 2}, {amount: 2}]}}",
+            ".price.tiers: limits must rise: tier [1] holds 4 of users, and the one before it more",
+        ),
+        (
+            "{id: a, price: {model: capacity, tiers: [{limits: {peak: 5}, amount: 1}, "
+            "{limits: {peak: 5}, amount: 2}, {amount: 2}]}}",
+            ".price.tiers: limits must rise: tier [1] holds what the one before it does",
+        ),
+        (
+            "{id: a, price: {model: capacity, tiers: [{limits: {paek: 5}, amount: 1}, "
+            "{amount: 2}]}}",
+            ".price.tiers[0].limits.paek: there is no dimension paek; did you mean peak?",
         ),
         (
             "{id: a, dimension: seats, price: {model: seat}}",
@@ -306,6 +345,43 @@ def test_an_override_has_a_price_that_its_charge_may_have(
     assert [problem for problem in problems if problem.startswith(place + message)], problems
 
 
+def test_a_capacity_is_overridden_by_a_capacity_of_the_same_dimensions(folder: Path) -> None:
+    def capacity(*dimensions: str) -> str:
+        limits = ", ".join(f"{dimension}: 5" for dimension in dimensions)
+        return f"{{model: capacity, tiers: [{{limits: {{{limits}}}, amount: 1}}, {{amount: 2}}]}}"
+
+    charges = (
+        f"{{id: a, price: {capacity('peak', 'users')}}}",
+        f"{{id: b, dimension: money, {PER_UNIT}}}",
+    )
+    overrides = [
+        f"{{charge: a, price: {capacity('users', 'peak')}, to: 2026-02-01}}",
+        f"{{charge: a, price: {capacity('peak')}, from: 2026-02-01, to: 2026-03-01}}",
+        "{charge: a, price: {model: per_unit, unit_amount: 1}, from: 2026-03-01}",
+        f"{{charge: b, price: {capacity('money')}}}",
+    ]
+    contract = f"{{id: k, plan: p, start: 2026-01-01, overrides: [{', '.join(overrides)}]}}"
+    customers = f"customers:\n  - id: c\n    contracts:\n      - {contract}\n"
+    place = "catalog/customers.yml:4: customers[0].contracts[0].overrides"
+    expected = (
+        "the charge a is a capacity of peak, users; expected a price of the model capacity that "
+        "limits the same dimensions"
+    )
+    assert problems_of(folder, plan=plan_of(*charges), customers=customers) == [
+        f"{place}[1].price: {expected}",
+        f"{place}[2].price: {expected}",
+        f"{place}[3].price: the charge b is no capacity",
+    ]
+
+
+def test_a_capacity_bills_the_dimensions_that_it_limits(folder: Path) -> None:
+    tiers = "[{limits: {peak: 5, users: 2}, amount: 1}, {amount: 2}]"
+    one = f"{{id: a, dimension: users, {PER_UNIT}}}"
+    other = f"{{id: b, price: {{model: capacity, tiers: {tiers}}}}}"
+    [problem] = problems_of(folder, plan=plan_of(one, other))
+    assert "charges[1].price: the charge a of this plan prices users already" in problem
+
+
 class TestSharedDimensions:
     """Charges of a plan on one dimension, which must not both bill a record."""
 
@@ -360,29 +436,12 @@ def test_one_value_is_as_good_as_a_list_of_it_in_any_order() -> None:
     assert Plan.model_validate(plan.model_dump(mode="json", exclude_defaults=True)) == plan
 
 
-def test_what_is_not_supported_yet_is_refused(folder: Path) -> None:
-    options = {
-        "where": "where: {region: eu}",
-        "group_by": "group_by: [region]",
-        "bucket": "bucket: {every: day, then: sum}",
-        "minimum": "minimum: 1",
-        "maximum": "maximum: 2",
-    }
-    charges = [
-        f"{{id: {key}, dimension: calls, {text}, {PER_UNIT}}}" for key, text in options.items()
-    ]
-    prices = {
-        "credits": "{model: credits, default: 1, credit_amount: 3}",
-        "matrix": "{model: matrix, by: [region], default: 1, prices: []}",
-    }
-    charges += [f"{{id: {key}, dimension: money, price: {text}}}" for key, text in prices.items()]
-    refused = {
-        problem.split(": ")[-1].removesuffix(" is not supported yet")
-        for problem in all_problems(folder, plan=plan_of(*charges))
-        if problem.endswith("is not supported yet")
-    }
-    written = {"time_weighted", "percentile"}
-    assert refused == {*CHARGE_OPTIONS, *PRICE_MODELS} | written & {*AGGREGATIONS}
+def test_what_no_model_rates_yet_is_refused(folder: Path) -> None:
+    charge = "{id: a, dimension: seats, price: {model: seat, unit_amount: 1, timing: advance}}"
+    assert (
+        "catalog/plan.yml:5: plans[0].charges[0].price.timing: advance is not supported yet"
+        in all_problems(folder, plan=plan_of(charge))
+    )
 
 
 def test_contracts_that_run_together_bill_a_record_once(folder: Path) -> None:

@@ -69,7 +69,7 @@ def test_all_problems_of_all_files_are_told_at_once(folder: Path) -> None:
         (
             "{id: a, dimension: d, price: {model: stairs, tiers: []}}",
             "price.model: expected per_unit, package, graduated, volume, stairstep, percentage, "
-            'graduated_percentage, dynamic, credits, matrix, seat or flat, not "stairs"; '
+            'graduated_percentage, dynamic, credits, matrix, seat, capacity or flat, not "stairs"; '
             "did you mean stairstep?",
         ),
         (

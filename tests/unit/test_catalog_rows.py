@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from models import catalog_rules
 from models.catalog import Catalog, load_catalog
 from models.catalog_rows import catalog_rows
+from models.contract_rows import contract_rows
 from models.contracts import Contract, Customer
 from models.dimensions import Dimension
 from models.price_models import GraduatedPrice, PercentagePrice, SeatPrice, Tier
@@ -62,6 +63,14 @@ plans:
         dimension: calls
         price: {model: credits, credit_amount: 3, default: 1,
                 rates: [{match: {size: XL, region: eu}, credits: 16}]}
+  - id: sizes
+    currency: USD
+    charges:
+      - id: size
+        where: {region: eu}
+        minimum: 5
+        price: {model: capacity, tiers: [{limits: {data: 10, calls: 100}, amount: 1},
+                                         {limits: {data: 20}, amount: 2}, {amount: 3}]}
 taxes:
   - {id: vat, percent: "19.5", except_charges: [calls]}
 customers:
@@ -180,6 +189,9 @@ def test_every_usage_price_has_tiers_and_a_fee_has_none(
         amounts = (row["unit_amount"], row["flat_amount"])
         tiers[row["price_id"], row["tier_number"]] = (*bounds, *amounts)
     assert tiers == {
+        ("plan/sizes/size", 1): (0, 1, 0, 1),
+        ("plan/sizes/size", 2): (1, 2, 0, 2),
+        ("plan/sizes/size", 3): (2, None, 0, 3),
         ("plan/rates/us", 1): (0, 5, 0, 1),
         ("plan/rates/us", 2): (5, None, 0, 2),
         ("plan/rates/paid", 1): (0, None, 3, 0),
@@ -271,6 +283,44 @@ def test_percentages_are_tiers_of_fractions(price: Any, tiers: list[tuple[Any, .
         if table is tables.price_tiers
     ]
     assert found == [tuple(None if x is None else Decimal(x) for x in tier) for tier in tiers]
+
+
+def test_a_capacity_is_measured_by_a_charge_for_each_dimension(
+    rows: dict[str, list[dict[str, Any]]],
+) -> None:
+    found = [row for row in rows["charges"] if row["charge_id"].startswith("size")]
+    named = [(row["charge_id"], row["dimension_id"], row["price_id"]) for row in found]
+    assert named == [
+        ("size", "data", "plan/sizes/size"),
+        ("size/calls", "calls", "plan/sizes/size/calls"),
+    ]
+    assert [row["usage_filter"] for row in found] == [{"region": ["eu"]}, {"region": ["eu"]}]
+    assert [row["minimum_amount"] for row in found] == [5, None]
+    models = {row["price_id"]: row["model"] for row in rows["prices"]}
+    assert models["plan/sizes/size/calls"] == "meter"
+    limits = [tuple(row.values()) for row in rows["price_limits"] if "plan" in row["price_id"]]
+    assert limits == [
+        ("plan/sizes/size", 1, "data", 10),
+        ("plan/sizes/size", 1, "calls", 100),
+        ("plan/sizes/size", 2, "data", 20),
+    ]
+
+
+def test_what_is_measured_for_a_capacity_is_split_where_its_price_changes() -> None:
+    tiers = [{"limits": {"data": 10, "calls": 100}, "amount": 1}, {"amount": 3}]
+    price = {"model": "capacity", "tiers": tiers}
+    plan = Plan(id="p", currency="USD", charges=({"id": "size", "price": price},))
+    override = {"charge": "size", "price": price, "from": date(2026, 2, 1)}
+    contract = Contract(id="s", plan="p", start=date(2026, 1, 1), overrides=(override,))
+    found = [
+        (row["charge_id"], row["valid_from"], row["price_id"])
+        for table, row in contract_rows(Customer(id="x"), contract, plan)
+        if table is tables.contract_overrides
+    ]
+    assert found == [
+        ("size", date(2026, 2, 1), "contract/s/size/2026-02-01"),
+        ("size/calls", date(2026, 2, 1), "plan/p/size/calls"),
+    ]
 
 
 @pytest.mark.parametrize(

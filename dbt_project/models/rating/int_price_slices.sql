@@ -66,7 +66,7 @@ whole_slices as (
             and priced.price_id = tiers.price_id
             and (tiers.tier_number = 1 or priced.quantity_of_span > tiers.from_quantity)
             and (tiers.up_to is null or priced.quantity_of_span <= tiers.up_to)
-    where priced.model in ('volume', 'stairstep')
+    where priced.model in ('volume', 'stairstep', 'capacity')
 
 ),
 
@@ -113,7 +113,7 @@ graduated_slices as (
                     and priced.quantity_until = tiers.up_to
                 )
             )
-    where priced.model not in ('volume', 'stairstep')
+    where priced.model not in ('volume', 'stairstep', 'capacity')
 
 ),
 

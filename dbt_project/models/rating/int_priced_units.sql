@@ -44,6 +44,17 @@ seat_levels as (
 
 ),
 
+capacity_tiers as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        tier_number
+    from {{ ref('int_capacity_tiers') }}
+
+),
+
 prices as (
 
     select
@@ -100,7 +111,7 @@ measured as (
         on
             parts.catalog_version = prices.catalog_version
             and parts.price_id = prices.price_id
-    where prices.model <> 'seat'
+    where prices.model not in ('seat', 'meter')
 
     union all
 
@@ -133,6 +144,7 @@ select
     (
         case
             when prices.is_by_record then coalesce(record_sums.charged_value, 0)
+            when prices.model = 'capacity' then capacity_tiers.tier_number
             else measured.billable_quantity
         end
     )::numeric(38, 9) as units,
@@ -162,3 +174,8 @@ left join record_sums
         parts.invoice_id = record_sums.invoice_id
         and parts.charge_id = record_sums.charge_id
         and parts.part_number = record_sums.part_number
+left join capacity_tiers
+    on
+        parts.invoice_id = capacity_tiers.invoice_id
+        and parts.charge_id = capacity_tiers.charge_id
+        and parts.part_number = capacity_tiers.part_number

@@ -71,3 +71,4 @@ inner join prices
     on charges.price_id = prices.price_id
 left join tiers
     on charges.price_id = tiers.price_id
+where prices.model <> 'meter'
