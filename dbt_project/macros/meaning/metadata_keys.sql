@@ -46,3 +46,16 @@
     union all
     {{ grouping_keys() }}
 {%- endmacro %}
+
+
+{#- The dimensions that need moments rather than cells, and how fine these are. -#}
+{% macro moment_keys() -%}
+    select
+        catalog_version,
+        dimension_id,
+        chr(29) || case aggregation when 'percentile' then 'bucket' else 'instant' end as metadata_key
+    from catalog.dimensions
+    where aggregation in ('time_weighted', 'percentile')
+    union all
+    {{ grouping_keys() }}
+{%- endmacro %}

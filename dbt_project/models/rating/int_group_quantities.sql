@@ -166,6 +166,26 @@ measured as (
         quantity as aggregate_quantity
     from {{ ref('int_carried_levels') }}
 
+    union all
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        pricing_group,
+        quantity as aggregate_quantity
+    from {{ ref('int_weighted_quantities') }}
+
+    union all
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        pricing_group,
+        quantity as aggregate_quantity
+    from {{ ref('int_percentiles') }}
+
 ),
 
 found as (
@@ -237,7 +257,7 @@ select
     price_id::text as price_id,
     aggregation::text as aggregation,
     case
-        when bucket_then is null then aggregation not in ('sum', 'count')
+        when bucket_then is null then aggregation not in ('sum', 'count', 'time_weighted')
         else bucket_then <> 'sum'
     end::boolean as is_level,
     record_count::bigint as record_count,

@@ -1,0 +1,168 @@
+{{
+    config(
+        materialized='rollup',
+        cell=['tenant_id', 'dimension_id', 'grain', 'started_at', 'group_key'],
+        rebuilt_by='day',
+        usage_month="date_trunc('month', started_at at time zone 'UTC')::date",
+        definition_query=keys_definition(moment_keys()),
+        new_keys_query=are_keys_new(moment_keys()),
+        pre_hook='{{ hash_joins() }}',
+        contract={'enforced': false},
+        schema='rating',
+    )
+}}
+
+-- depends_on: {{ ref('jnl_control_totals') }}
+{%- set rolled_up_build = rolled_up_build() %}
+
+with
+
+parameters as (
+
+    select journal_watermark
+    from {{ source('ops', 'parameters') }}
+
+),
+
+-- Of all versions: what a closed invoice was priced by is kept as long as there is the invoice. A
+-- percentile is one of buckets of five minutes, as bandwidth is billed.
+dimensions as (
+
+    select distinct
+        dimension_id,
+        case aggregation when 'percentile' then 'bucket' else 'instant' end as grain
+    from {{ source('catalog', 'dimensions') }}
+    where aggregation in ('time_weighted', 'percentile')
+
+),
+
+keys as (
+
+    select
+        dimension_id,
+        array_agg(distinct metadata_key) as metadata_keys
+    from {{ source('catalog', 'dimension_keys') }}
+    group by dimension_id
+
+),
+
+{% if rolled_up_build is not none %}
+touched as (
+
+    select distinct
+        entries.tenant_id,
+        entries.dimension_id,
+        dimensions.grain,
+        {{ moment_of('entries.occurred_at', 'dimensions.grain') }} as started_at
+    from {{ ref('jnl_usage_entries') }} as entries
+    inner join dimensions
+        on entries.dimension_id = dimensions.dimension_id
+    where entries.build_number > {{ rolled_up_build }}
+
+),
+
+touched_days as (
+
+    select distinct {{ utc_day('started_at') }} as started_at
+    from touched
+
+),
+{% endif %}
+
+entries as (
+
+    select
+        journal.record_key,
+        journal.tenant_id,
+        journal.dimension_id,
+        journal.occurred_at,
+        journal.value,
+        journal.metadata,
+        journal.sign
+    {% if rolled_up_build is not none %}
+    from touched_days
+    {{
+        look_through(
+            ref('jnl_usage_entries'),
+            'journal',
+            'occurred_at',
+            'touched_days.started_at',
+            "touched_days.started_at + interval '1 day'"
+        )
+    }}
+    where journal.build_number <= (select parameters.journal_watermark from parameters)
+    {% else %}
+    from {{ ref('jnl_usage_entries') }} as journal
+    where
+        journal.build_number <= (select parameters.journal_watermark from parameters)
+        and {{ in_rebuilt_period(instant='journal.occurred_at') }}
+    {% endif %}
+
+),
+
+reversals as (
+
+    select record_key
+    from {{ ref('jnl_usage_entries') }}
+    where
+        is_reversal
+        and build_number <= (select parameters.journal_watermark from parameters)
+
+),
+
+-- A reversal has the metadata of its entry, so it is in the same group.
+standing_entries as (
+
+    select
+        entries.record_key,
+        entries.tenant_id,
+        entries.dimension_id,
+        entries.occurred_at,
+        entries.value,
+        entries.sign,
+        dimensions.grain,
+        {{ moment_of('entries.occurred_at', 'dimensions.grain') }} as started_at,
+        {{ usage_group('entries.metadata', 'keys.metadata_keys') }} as usage_group,
+        entries.sign = 1 and reversals.record_key is null as is_standing
+    from entries
+    inner join dimensions
+        on entries.dimension_id = dimensions.dimension_id
+    left join keys
+        on entries.dimension_id = keys.dimension_id
+    {% if rolled_up_build is not none %}
+    inner join touched
+        on
+            entries.tenant_id = touched.tenant_id
+            and entries.dimension_id = touched.dimension_id
+            and dimensions.grain = touched.grain
+            and {{ moment_of('entries.occurred_at', 'dimensions.grain') }} = touched.started_at
+    {% endif %}
+    left join reversals
+        on entries.record_key = reversals.record_key
+
+),
+
+moments as (
+
+    select
+        tenant_id,
+        dimension_id,
+        grain,
+        started_at,
+        usage_group,
+        {{ usage_values_of_entries() }}
+    from standing_entries
+    group by tenant_id, dimension_id, grain, started_at, usage_group
+
+)
+
+-- A group may be longer than an index can hold, hence its hash in the key.
+select
+    tenant_id::text as tenant_id,
+    dimension_id::text as dimension_id,
+    grain::text as grain,
+    started_at::timestamptz as started_at,
+    md5(usage_group::text)::uuid as group_key,
+    usage_group::jsonb as usage_group,
+    {{ typed_usage_values() }}
+from moments
