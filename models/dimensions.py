@@ -70,6 +70,10 @@ class Dimension(Entry):
             raise refusal("count_distinct needs distinct_on, a key of the records' metadata")
         if self.aggregation == "percentile" and self.percentile is None:
             raise refusal('percentile needs to know which one: percentile: "95"')
+        if self.deltas and not self.carry_over:
+            raise refusal(
+                "deltas need carry_over: true: what has changed before the period counts in it"
+            )
         for key, aggregations in OPTIONS.items():
             if getattr(self, key) and self.aggregation not in aggregations:
                 kinds = "aggregation" if len(aggregations) == 1 else "aggregations"

@@ -7,14 +7,9 @@ from models.price_models import Price, SeatPrice
 from models.problems import Problem
 from models.yaml_files import Place
 
-AGGREGATIONS = ("time_weighted", "percentile")
-
 
 def unsupported(entries: Mapping[str, Sequence[Any]]) -> Iterator[Problem]:
     """Yield a problem for everything that is not supported yet."""
-    for dimension in entries["dimensions"]:
-        if dimension.aggregation in AGGREGATIONS:
-            yield _refused(dimension.place.at("aggregation"), dimension.aggregation)
     for plan in entries["plans"]:
         for charge in plan.charges:
             yield from _of_price(charge.price, charge.place.at("price"))

@@ -233,7 +233,11 @@ def test_overrides_that_follow_each_other_are_fine(folder: Path) -> None:
             "{id: d, aggregation: sum, carry_over: true}",
             "carry_over belongs to the aggregations latest and time_weighted only",
         ),
-        ("{id: d, aggregation: max, deltas: true}", "deltas belongs to the aggregation"),
+        (
+            "{id: d, aggregation: max, deltas: true, carry_over: true}",
+            "deltas belongs to the aggregation",
+        ),
+        ("{id: d, aggregation: time_weighted, deltas: true}", "deltas need carry_over: true"),
         ("{id: d, aggregation: max, percentile: 95}", "percentile belongs to"),
         ("{id: d, aggregation: latest, carry_over: maybe}", "expected true or false"),
         ('{id: d, aggregation: sum, convert: {divide: "0.0"}}', "must be more than 0"),
