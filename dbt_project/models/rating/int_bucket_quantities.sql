@@ -138,6 +138,8 @@ tenant_buckets as (
         bucket_start_at,
         aggregation,
         tenant_id
+    -- A bucket of which all was taken back is one without usage.
+    having sum(record_count) > 0
 
 ),
 
