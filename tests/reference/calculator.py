@@ -3,16 +3,17 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from tests.reference.charges import Fees, usage_lines
 from tests.reference.credits import Credits
 from tests.reference.deal import Deal
 from tests.reference.discounts import apply_discounts
+from tests.reference.fees import Fees
 from tests.reference.lines import Charged, Line, total
 from tests.reference.numbers import exact_arithmetic
 from tests.reference.periods import Period, begun_periods
 from tests.reference.quantities import standing
 from tests.reference.taxes import tax_lines
 from tests.reference.terms import Commitments, bound_lines, minimum_lines
+from tests.reference.usage import usage_lines
 
 
 def expected_lines(catalog: dict, records: Sequence[dict], as_of: datetime) -> dict[str, Line]:

@@ -3,15 +3,18 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 
 from tests.reference.dice import ZONES, Dice, text
 from tests.reference.drawn_prices import (
     drawn_dimension,
     drawn_fee,
     drawn_price,
-    drawn_usage_charge,
+    drawn_usage_charges,
+    is_by_record,
 )
 from tests.reference.drawn_usage import drawn_records
+from tests.reference.periods import all_periods
 
 AS_OF = datetime(2025, 4, 2, 12, 34, 56, tzinfo=UTC)
 CURRENCIES = ("USD", "USD", "EUR", "JPY", "KWD")
@@ -45,7 +48,7 @@ def drawn_case(seed: int, position: int) -> Case:
         "id": customer_id,
         "currency": plan["currency"],
         "timezone": dice.choice(ZONES),
-        "contracts": _contracts(dice, customer_id, plan),
+        "contracts": _contracts(dice, customer_id, plan, dimensions),
     }
     if dice.chance(35):
         customer["tenants"] = [f"{customer_id}-{n}" for n in range(dice.randint(1, 3))]
@@ -56,7 +59,9 @@ def drawn_case(seed: int, position: int) -> Case:
 
 def _plan(dice: Dice, customer_id: str, dimensions: list[dict]) -> dict:
     charges = [
-        drawn_usage_charge(dice, f"u{n}", dimension) for n, dimension in enumerate(dimensions)
+        charge
+        for n, dimension in enumerate(dimensions)
+        for charge in drawn_usage_charges(dice, f"u{n}", dimension)
     ]
     charges += [
         {"id": f"f{n}", "price": drawn_fee(dice)}
@@ -70,23 +75,30 @@ def _plan(dice: Dice, customer_id: str, dimensions: list[dict]) -> dict:
     }
 
 
-def _contracts(dice: Dice, customer_id: str, plan: dict) -> list[dict]:
+def _contracts(dice: Dice, customer_id: str, plan: dict, dimensions: list[dict]) -> list[dict]:
     """Return a contract, and sometimes one that follows it, after a gap or none."""
     longest = LONGEST[plan["interval"]]
     start = dice.day()
     days = 1 if dice.chance(8) else dice.randint(1, longest)
     end = start + timedelta(days=days)
     if dice.chance(20) and (AS_OF.date() - start).days <= longest:
-        return [_contract(dice, f"{customer_id}-k1", plan, start, None)]
-    contracts = [_contract(dice, f"{customer_id}-k1", plan, start, end)]
+        return [_contract(dice, f"{customer_id}-k1", plan, dimensions, start, None)]
+    contracts = [_contract(dice, f"{customer_id}-k1", plan, dimensions, start, end)]
     if dice.chance(15):
         start = end + timedelta(days=dice.pick(0, 0, 1, 20))
         end = start + timedelta(days=dice.randint(1, longest))
-        contracts.append(_contract(dice, f"{customer_id}-k2", plan, start, end))
+        contracts.append(_contract(dice, f"{customer_id}-k2", plan, dimensions, start, end))
     return contracts
 
 
-def _contract(dice: Dice, contract_id: str, plan: dict, start: date, end: date | None) -> dict:
+def _contract(
+    dice: Dice,
+    contract_id: str,
+    plan: dict,
+    dimensions: list[dict],
+    start: date,
+    end: date | None,
+) -> dict:
     last = end or AS_OF.date()
     drawn: dict = {"id": contract_id, "plan": plan["id"], "start": str(start)}
     if end is not None:
@@ -95,16 +107,18 @@ def _contract(dice: Dice, contract_id: str, plan: dict, start: date, end: date |
         drawn["anchor_day"] = dice.pick(1, 1, 15, 28, 29, 30, 31)
     if dice.chance(15):
         drawn["trial_days"] = dice.pick(1, 7, 14, 30, 45)
-    _overridden(dice, drawn, plan, start, last)
+    _overridden(dice, drawn, plan, dimensions, start, last)
     if dice.chance(40):
         drawn["discounts"] = [
             _discount(dice, plan, start, last) for _ in range(dice.pick(1, 1, 2, 3))
         ]
     if dice.chance(30):
         drawn["minimum"] = {"amount": dice.pick("0", "10", "100", "1000")}
+    if dice.chance(25):
+        drawn["commitments"] = _commitments(dice, drawn, plan)
     if dice.chance(35):
         drawn["credits"] = [
-            _credit(dice, number, start, last) for number in range(dice.randint(1, 3))
+            _credit(dice, plan, number, start, last) for number in range(dice.randint(1, 3))
         ]
     return drawn
 
@@ -113,55 +127,102 @@ def _interval(dice: Dice, start: date, last: date, until: str = "to") -> dict:
     """Return days between which something of a contract holds; either may be left out."""
     days = sorted({dice.day_near(start, last), dice.day_near(start, last)})
     drawn = {}
-    if dice.chance(70):
+    if dice.chance(70) and days[0] < last:
         drawn["from"] = str(days[0])
     if dice.chance(50) and days[-1] > start and (len(days) == 2 or "from" not in drawn):
         drawn[until] = str(days[-1])
     return drawn
 
 
-def _overridden(dice: Dice, drawn: dict, plan: dict, start: date, last: date) -> None:
+def _overridden(
+    dice: Dice, drawn: dict, plan: dict, dimensions: list[dict], start: date, last: date
+) -> None:
+    by_id = {dimension["id"]: dimension for dimension in dimensions}
     overrides = []
     for charge in plan["charges"]:
         if dice.chance(65):
             continue
-        first = {"charge": charge["id"], "price": _other_price(dice, charge)}
+        dimension = by_id.get(charge.get("dimension"))
+        first = {"charge": charge["id"], "price": _other_price(dice, charge, dimension)}
         first |= _interval(dice, start, last)
         overrides.append(first)
         if "to" in first and dice.chance(50):
-            price = _other_price(dice, charge)
+            price = _other_price(dice, charge, dimension)
             overrides.append({"charge": charge["id"], "price": price, "from": first["to"]})
     if overrides:
         drawn["overrides"] = overrides
 
 
-def _other_price(dice: Dice, charge: dict) -> dict:
-    if "dimension" in charge:
-        return drawn_price(dice)
-    return drawn_fee(dice)
+def _other_price(dice: Dice, charge: dict, dimension: dict | None) -> dict:
+    """Return a price that a charge may have instead of its own."""
+    if dimension is None:
+        return drawn_fee(dice)
+    if is_by_record(charge["price"]):
+        # What is free of records runs on only where it stays the same.
+        return charge["price"] | {"percent": dice.pick("5", "0.1")}
+    price = drawn_price(dice, dimension)
+    while is_by_record(price) or (price["model"] == "matrix" and "included" in charge):
+        price = drawn_price(dice, dimension)
+    return price
 
 
 def _discount(dice: Dice, plan: dict, start: date, last: date) -> dict:
     drawn: dict = {"percent": dice.pick("10", "33.333333", "100", "0.000001", "50", "7.5")}
+    if dice.chance(35):
+        drawn = {"amount": dice.pick("1", "10", "100", "1000")}
     if dice.chance(50):
         ids = [charge["id"] for charge in plan["charges"]]
         drawn["charges"] = dice.sample(ids, dice.randint(1, len(ids)))
+    if dice.chance(25):
+        drawn["max_periods"] = dice.randint(1, 3)
     return drawn | _interval(dice, start, last)
 
 
-def _credit(dice: Dice, number: int, start: date, last: date) -> dict:
+def _commitments(dice: Dice, contract: dict, plan: dict) -> list[dict]:
+    """Return commitments for the whole contract, or for some of its periods."""
+    periods = list(islice(all_periods(contract, plan["interval"]), 6))
+    drawn = {"amount": dice.pick("10", "100", "1000", "5000")}
+    if dice.chance(60):
+        drawn["overage_factor"] = dice.pick("1.2", "0.85", "2", "1")
+    if ("end" in contract and dice.chance(40)) or not periods:
+        return [drawn] if "end" in contract else []
+    first = dice.randrange(len(periods))
+    last = dice.randrange(first, len(periods))
+    terms = [drawn | {"from": str(periods[first].start), "to": str(periods[last].end)}]
+    if last + 1 < len(periods) and dice.chance(40):
+        following = {"from": str(periods[last].end), "to": str(periods[-1].end)}
+        terms.append({"amount": "50", "overage_factor": "1.5"} | following)
+    return terms
+
+
+def _credit(dice: Dice, plan: dict, number: int, start: date, last: date) -> dict:
     drawn: dict = {"id": f"g{number}", "amount": text(Decimal(dice.pick(1, 10, 50, 100, 1000)))}
     if dice.chance(60):
         drawn["priority"] = dice.randint(0, 2)
     drawn["paid"] = dice.chance(50)
+    if dice.chance(30):
+        ids = [charge["id"] for charge in plan["charges"]]
+        drawn["applies_to"] = dice.sample(ids, dice.randint(1, len(ids)))
     return drawn | _interval(dice, start, last, "expires")
 
 
 def _taxed(dice: Dice, catalog: dict) -> None:
+    """Give the customer a tax or two, on all charges or some, contained in prices or added."""
     customer = catalog["customers"][0]
-    if dice.chance(40):
-        tax_id = f"{customer['id']}-tax"
-        catalog["taxes"] = [{"id": tax_id, "percent": dice.pick("19", "0", "7.75", "20")}]
-        customer["tax"] = tax_id
-        if dice.chance(20):
-            customer["tax_exempt"] = dice.pick("exempt", "reverse")
+    if dice.chance(8):
+        customer["tax_exempt"] = dice.pick("exempt", "reverse")
+    if not dice.chance(40):
+        return
+    taxes = [_tax(dice, catalog, f"{customer['id']}-tax{n}") for n in range(dice.pick(1, 1, 2))]
+    customer["tax"] = [tax["id"] for tax in taxes] if len(taxes) > 1 else taxes[0]["id"]
+    catalog["taxes"] = taxes
+
+
+def _tax(dice: Dice, catalog: dict, tax_id: str) -> dict:
+    drawn: dict = {"id": tax_id, "percent": dice.pick("19", "0", "7.75", "20")}
+    if dice.chance(25):
+        drawn["inclusive"] = True
+    if dice.chance(25):
+        ids = [charge["id"] for charge in catalog["plans"][0]["charges"]]
+        drawn[dice.pick("charges", "except_charges")] = dice.sample(ids, 1)
+    return drawn

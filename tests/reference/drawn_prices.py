@@ -5,7 +5,12 @@ from decimal import Decimal
 from tests.reference.dice import Dice, text
 
 STEP = Decimal("0.000000001")
-AGGREGATIONS = ("sum", "sum", "sum", "count", "max", "latest", "count_distinct")
+AGGREGATIONS = (
+    *("sum", "sum", "sum", "sum", "sum", "count", "count"),
+    *("max", "latest", "latest", "count_distinct", "min", "average"),
+)
+REGIONS = ("eu", "us", "ap", 7)
+SIZES = ("S", "XL")
 CONVERSIONS = (
     {"divide": "1000000000"},
     {"multiply": "2", "divide": "3"},
@@ -32,11 +37,57 @@ def drawn_dimension(dice: Dice, dimension_id: str) -> dict:
     return drawn
 
 
-def drawn_usage_charge(dice: Dice, charge_id: str, dimension: dict) -> dict:
-    charge = {"id": charge_id, "dimension": dimension["id"], "price": drawn_price(dice)}
-    if dice.chance(35):
+def drawn_usage_charges(dice: Dice, charge_id: str, dimension: dict) -> list[dict]:
+    """Return the charges of a dimension: two share it if their filters exclude each other."""
+    if not dice.chance(10):
+        return [_charge(dice, charge_id, dimension)]
+    first, second = ({"where": {"region": "eu"}}, {"where": {"region": ["us", "7"]}})
+    if dice.chance(40):
+        second["where"]["size"] = "XL"
+    one = _charge(dice, f"{charge_id}a", dimension) | first
+    return [one] if dice.chance(30) else [one, _charge(dice, f"{charge_id}b", dimension) | second]
+
+
+def _charge(dice: Dice, charge_id: str, dimension: dict) -> dict:
+    charge = {"id": charge_id, "dimension": dimension["id"], "price": drawn_price(dice, dimension)}
+    if dice.chance(35) and not is_by_record(charge["price"]):
         charge["included"] = text(bound(dice))
+    if ("tiers" in charge["price"] and dice.chance(30)) or charge["price"]["model"] == "package":
+        charge["tiers_span"] = dice.pick("period", "part")
+    if dice.chance(12):
+        charge["minimum"] = dice.pick("0", "1", "100")
+    if dice.chance(12):
+        charge["maximum"] = dice.pick("0.5", "100", "1000")
+    if dice.chance(5):
+        charge["group_by"] = ["region"]
+    if dice.chance(6) and not is_by_record(charge["price"]):
+        charge["bucket"] = {
+            "every": dice.pick("hour", "day"),
+            "then": dice.pick("sum", "max", "average"),
+        }
+    _mended(charge, dimension)
     return charge
+
+
+def _mended(charge: dict, dimension: dict) -> None:
+    """Take away what validation would refuse together."""
+    if "carry_over" in dimension or dimension["aggregation"] == "count_distinct":
+        charge.pop("bucket", None)
+    adds_up = dimension["aggregation"] in ("sum", "count")
+    if "bucket" in charge:
+        adds_up = charge["bucket"]["then"] == "sum"
+    if not adds_up:
+        charge.pop("tiers_span", None)
+    if charge["price"]["model"] == "matrix":
+        charge.pop("included", None)
+    if "minimum" in charge and "maximum" in charge:
+        del charge["minimum"]
+
+
+def is_by_record(price: dict) -> bool:
+    """Return whether a price asks more of a record than its value."""
+    asked = {"fixed_amount", "free_records", "free_amount", "min_amount", "max_amount"}
+    return bool(price.keys() & asked)
 
 
 def bound(dice: Dice) -> Decimal:
@@ -46,34 +97,88 @@ def bound(dice: Dice) -> Decimal:
     return dice.pick(STEP, Decimal("0.5"), Decimal("2.5"), Decimal(100), dice.digits(3, 9) + STEP)
 
 
-def drawn_price(dice: Dice) -> dict:
+MODELS = (
+    *("per_unit", "package", "graduated", "graduated", "volume", "stairstep", "dynamic"),
+    *("graduated_percentage", "percentage", "percentage", "credits", "matrix"),
+)
+
+
+def drawn_price(dice: Dice, dimension: dict) -> dict:
     """Return the price of a usage charge."""
-    model = dice.pick("per_unit", "package", "graduated", "graduated", "volume")
+    model = dice.choice(MODELS)
+    drawn: dict = {"model": model}
+    if model in ("credits", "matrix") and dice.chance(50):
+        # Not as often as others, for the charges below must do without them.
+        drawn["model"] = model = "graduated"
     if model == "per_unit":
-        return {"model": model, "unit_amount": text(dice.unit_amount())}
-    if model == "package":
+        drawn["unit_amount"] = text(dice.unit_amount())
+    elif model == "package":
+        drawn["package_size"] = text(bound(dice))
+        drawn["package_amount"] = text(dice.unit_amount())
+        drawn["rounding"] = dice.pick("up", "down", "half_up")
+    elif model == "dynamic":
+        drawn["multiplier"] = dice.pick("1", "1.2", "0.000000000001", "0")
+    elif model == "percentage":
+        drawn |= _percentage(dice, dimension)
+    elif model in ("credits", "matrix"):
+        drawn |= _by_metadata(dice, model)
+    else:
+        drawn["tiers"] = drawn_tiers(dice, model)
+    return drawn
+
+
+def _percentage(dice: Dice, dimension: dict) -> dict:
+    drawn = {"percent": dice.pick("2.9", "1", "100", "0", "0.5")}
+    if dimension["aggregation"] != "sum" or "convert" in dimension or "rounding" in dimension:
+        return drawn
+    if dice.chance(50):
+        drawn["fixed_amount"] = dice.pick("0.30", "0.1", "1")
+    if dice.chance(30):
+        drawn["free_records"] = dice.pick(1, 2, 3)
+    if dice.chance(30):
+        drawn["free_amount"] = text(bound(dice))
+    if dice.chance(30):
+        drawn["min_amount"] = dice.pick("0.5", "0.01")
+    if dice.chance(30):
+        drawn["max_amount"] = dice.pick("0.5", "5", "20")
+    return drawn
+
+
+def _by_metadata(dice: Dice, model: str) -> dict:
+    matches = [{"region": "eu", "size": "XL"}, {"region": "eu"}, {"size": "XL"}, {"region": "7"}]
+    matches = [match for match in matches if dice.chance(50)]
+    if model == "credits":
         return {
-            "model": model,
-            "package_size": text(bound(dice)),
-            "package_amount": text(dice.unit_amount()),
-            "rounding": dice.pick("up", "down", "half_up"),
+            "rates": [
+                {"match": match, "credits": dice.pick("16", "0.5", "0")} for match in matches
+            ],
+            "default": dice.pick("1", "2.25"),
+            "credit_amount": text(dice.unit_amount()),
         }
-    return {"model": model, "tiers": drawn_tiers(dice)}
+    return {
+        "by": ["region", "size"],
+        "prices": [{"match": match, "unit_amount": text(dice.unit_amount())} for match in matches],
+        "default": text(dice.unit_amount()),
+    }
 
 
-def drawn_tiers(dice: Dice) -> list[dict]:
+def drawn_tiers(dice: Dice, model: str) -> list[dict]:
     bounds = sorted({bound(dice) for _ in range(dice.randint(0, 3))})
     if bounds and dice.chance(15):
         # A tier that is almost empty.
         bounds = sorted({*bounds, bounds[-1] + STEP})
-    return [
-        {
-            "up_to": up_to,
-            "unit_amount": text(dice.unit_amount()),
-            **({"flat_amount": text(dice.flat_amount())} if dice.chance(40) else {}),
-        }
-        for up_to in [*map(text, bounds), None]
-    ]
+    return [{"up_to": up_to} | _of_a_tier(dice, model) for up_to in [*map(text, bounds), None]]
+
+
+def _of_a_tier(dice: Dice, model: str) -> dict:
+    flat = {"flat_amount": text(dice.flat_amount())}
+    if model == "stairstep":
+        return flat
+    if not dice.chance(40):
+        flat = {}
+    if model == "graduated_percentage":
+        return flat | {"percent": dice.pick("2.9", "1.25", "0", "100")}
+    return flat | {"unit_amount": text(dice.unit_amount())}
 
 
 def drawn_fee(dice: Dice) -> dict:
@@ -91,6 +196,7 @@ def bounds_of(charge: dict) -> list[Decimal]:
     included = Decimal(charge.get("included", "0"))
     price = charge["price"]
     ends = [Decimal(tier["up_to"]) for tier in price.get("tiers", []) if tier["up_to"]]
+    ends += [Decimal(price["free_amount"])] if "free_amount" in price else []
     if "package_size" in price:
         ends += [Decimal(price["package_size"]), 2 * Decimal(price["package_size"])]
     return [included, *(included + end for end in ends)]

@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from tests.reference.dice import Dice, text, timestamp
-from tests.reference.drawn_prices import STEP, bounds_of
+from tests.reference.drawn_prices import REGIONS, SIZES, STEP, bounds_of
 from tests.reference.periods import begun_periods, day, start_of
 
 USERS = ("ada", "bob", "cy", "dee", "e")
@@ -90,9 +90,14 @@ def _record(
         "dimension_id": dimension["id"],
         "value": text(value),
     }
+    metadata = {}
     if dimension["aggregation"] == "count_distinct" and dice.chance(90):
-        record["metadata"] = {"user": dice.choice(USERS)}
-    return record
+        metadata["user"] = dice.choice(USERS)
+    if dice.chance(70):
+        metadata["region"] = dice.choice(REGIONS)
+    if dice.chance(50):
+        metadata["size"] = dice.choice(SIZES)
+    return record | {"metadata": metadata}
 
 
 def _corrections(dice: Dice, records: list[dict]) -> list[dict]:

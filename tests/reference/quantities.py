@@ -1,7 +1,8 @@
 """What a customer used: which records stand, and their aggregate as the dimension says."""
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -43,13 +44,15 @@ def standing(delivered: Sequence[dict]) -> list[Record]:
     )
 
 
-def is_level(dimension: dict) -> bool:
+def is_level(dimension: dict, bucket: dict | None = None) -> bool:
     """Return whether parts of a period would count the same thing twice."""
+    if bucket is not None:
+        return bucket["then"] != "sum"
     return dimension["aggregation"] not in ADDED_UP
 
 
 def aggregate(
-    dimension: dict, records: Iterable[Record], start: datetime, end: datetime
+    dimension: dict, records: Sequence[Record], start: datetime, end: datetime
 ) -> Decimal:
     """Return what was used within an interval; levels belong to tenants and are added up."""
     within = [record for record in records if start <= record.at < end]
@@ -59,19 +62,48 @@ def aggregate(
     if kind == "count":
         return Decimal(len(within))
     if kind == "count_distinct":
-        key = dimension["distinct_on"]
-        return Decimal(len({record.metadata.get(key) for record in within} - {None}))
+        found = {text_of(record, dimension["distinct_on"]) for record in within}
+        return Decimal(len(found - {None}))
     by_tenant: dict[str, list[Decimal]] = defaultdict(list)
     if dimension.get("carry_over"):
-        within = [record for record in records if record.at < end]
-        for record in within:
-            if record.at < start:
-                by_tenant[record.tenant] = [record.value]
-        within = [record for record in within if record.at >= start]
+        # Of the records before, which are in order of time, the last one stays.
+        by_tenant |= {record.tenant: [record.value] for record in records if record.at < start}
     for record in within:
         by_tenant[record.tenant].append(record.value)
-    levels = {"max": max, "latest": lambda values: values[-1]}[kind]
-    return sum((levels(values) for values in by_tenant.values()), ZERO)
+    return sum((LEVELS[kind](values) for values in by_tenant.values()), ZERO)
+
+
+LEVELS: dict[str, Callable[[list[Decimal]], Decimal]] = {
+    "max": max,
+    "min": min,
+    "latest": lambda values: values[-1],
+    "average": lambda values: sum(values, ZERO) / len(values),
+}
+
+
+def bucketed(
+    dimension: dict, records: Sequence[Record], buckets: Sequence[datetime], then: str
+) -> Decimal:
+    """Return what becomes of hours or days, each aggregated by itself.
+
+    Those without usage count for the average, and for nothing else.
+    """
+    found = [
+        aggregate(dimension, records, start, end)
+        for start, end in pairwise(buckets)
+        if any(start <= record.at < end for record in records)
+    ]
+    if then == "max":
+        return max(found, default=ZERO)
+    if then == "sum":
+        return sum(found, ZERO)
+    return sum(found, ZERO) / (len(buckets) - 1)
+
+
+def text_of(record: Record, key: str) -> str | None:
+    """Return a value of a record's metadata as text; what is not text is as JSON writes it."""
+    value = record.metadata.get(key)
+    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def converted(dimension: dict, quantity: Decimal) -> Decimal:

@@ -1,4 +1,4 @@
-"""Usage and fees of a billing period, each charge split where its price changes."""
+"""Prices by date, and the fees of a billing period."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -8,9 +8,7 @@ from itertools import pairwise
 from tests.reference.deal import Deal
 from tests.reference.lines import Line
 from tests.reference.numbers import exact, number
-from tests.reference.periods import Period, day, period_after, start_of
-from tests.reference.prices import Share, amount_of
-from tests.reference.quantities import aggregate, billable_parts, converted, is_level
+from tests.reference.periods import Period, day, period_after
 
 
 def timing(price: dict) -> str:
@@ -44,42 +42,6 @@ def parts_of(deal: Deal, charge: dict, start: date, end: date) -> list[tuple[dat
             cuts |= {day(override.get("from")), day(override.get("to"))} - {None}
     days = sorted(cut for cut in cuts if start <= cut <= end)
     return list(pairwise(days))
-
-
-def usage_lines(deal: Deal, charge: dict, period: Period) -> Iterator[Line]:
-    """Yield a line for each part of the period in which something was used or is due."""
-    dimension = deal.dimensions[charge["dimension"]]
-    parts = parts_of(deal, charge, period.start, period.end)
-    used = [
-        record
-        for record in deal.records
-        if record.dimension == dimension["id"] and record.tenant in deal.tenants
-    ]
-    quantities = [
-        converted(
-            dimension,
-            aggregate(dimension, used, start_of(start, deal.zone), start_of(end, deal.zone)),
-        )
-        for start, end in parts
-    ]
-    level = is_level(dimension)
-    billable = billable_parts(quantities, number(charge.get("included")), level=level)
-    for part, (start, end) in enumerate(parts):
-        price = price_on(deal, charge, start)
-        share = Share((end - start).days, period.days, level)
-        amount = amount_of(price, billable[part], share)
-        if quantities[part] or amount:
-            yield Line(
-                f"{deal.invoice_id(period)}/usage/{charge['id']}/{part + 1}",
-                "usage",
-                charge["id"],
-                start,
-                end,
-                quantities[part],
-                billable[part],
-                amount,
-                deal.payable(amount),
-            )
 
 
 class Fees:
