@@ -1,3 +1,5 @@
+{{ config(pre_hook='{{ hash_joins() }}') }}
+
 with
 
 lines as (
