@@ -23,12 +23,7 @@ monthly as (
         tenant_id,
         dimension_id,
         usage_month::timestamp at time zone 'UTC' as started_at,
-        quantity_sum,
-        record_count,
-        quantity_min,
-        quantity_max,
-        quantity_last,
-        last_recorded_at
+        {{ usage_values() }}
     from {{ ref('fct_usage_monthly') }}
 
 ),
@@ -40,12 +35,7 @@ daily as (
         dimension_id,
         usage_date::timestamp at time zone 'UTC' as started_at,
         {{ utc_month("usage_date::timestamp at time zone 'UTC'") }} as month_start_at,
-        quantity_sum,
-        record_count,
-        quantity_min,
-        quantity_max,
-        quantity_last,
-        last_recorded_at
+        {{ usage_values() }}
     from {{ ref('fct_usage_daily') }}
 
 ),
@@ -57,12 +47,7 @@ hourly as (
         dimension_id,
         usage_hour as started_at,
         {{ utc_day('usage_hour') }} as day_start_at,
-        quantity_sum,
-        record_count,
-        quantity_min,
-        quantity_max,
-        quantity_last,
-        last_recorded_at
+        {{ usage_values() }}
     from {{ ref('fct_usage_hourly') }}
 
 ),
@@ -106,12 +91,7 @@ whole_months as (
         monthly.tenant_id,
         monthly.dimension_id,
         monthly.started_at,
-        monthly.quantity_sum,
-        monthly.record_count,
-        monthly.quantity_min,
-        monthly.quantity_max,
-        monthly.quantity_last,
-        monthly.last_recorded_at
+        {{ usage_values('monthly') }}
     from monthly
     left join split_months
         on
@@ -128,12 +108,7 @@ whole_days as (
         daily.tenant_id,
         daily.dimension_id,
         daily.started_at,
-        daily.quantity_sum,
-        daily.record_count,
-        daily.quantity_min,
-        daily.quantity_max,
-        daily.quantity_last,
-        daily.last_recorded_at
+        {{ usage_values('daily') }}
     from daily
     inner join split_months
         on
@@ -155,12 +130,7 @@ whole_hours as (
         hourly.tenant_id,
         hourly.dimension_id,
         hourly.started_at,
-        hourly.quantity_sum,
-        hourly.record_count,
-        hourly.quantity_min,
-        hourly.quantity_max,
-        hourly.quantity_last,
-        hourly.last_recorded_at
+        {{ usage_values('hourly') }}
     from hourly
     inner join split_days
         on
@@ -239,12 +209,7 @@ instants as (
         tenant_id,
         dimension_id,
         occurred_at as started_at,
-        sum(value) as quantity_sum,
-        sum(sign) as record_count,
-        min(value) filter (where is_standing) as quantity_min,
-        max(value) filter (where is_standing) as quantity_max,
-        {{ latest_by('value', 'occurred_at', 'is_standing', key='record_key') }} as quantity_last,
-        max(occurred_at) filter (where is_standing) as last_recorded_at
+        {{ usage_values_of_entries() }}
     from standing_entries
     group by tenant_id, dimension_id, occurred_at
 
@@ -276,10 +241,5 @@ select
     tenant_id::text as tenant_id,
     dimension_id::text as dimension_id,
     started_at::timestamptz as started_at,
-    quantity_sum::numeric(38, 9) as quantity_sum,
-    record_count::bigint as record_count,
-    quantity_min::numeric(38, 9) as quantity_min,
-    quantity_max::numeric(38, 9) as quantity_max,
-    quantity_last::numeric(38, 9) as quantity_last,
-    last_recorded_at::timestamptz as last_recorded_at
+    {{ typed_usage_values() }}
 from cells

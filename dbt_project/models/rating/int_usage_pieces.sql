@@ -13,12 +13,7 @@ cells as (
         tenant_id,
         dimension_id,
         started_at,
-        quantity_sum,
-        record_count,
-        quantity_min,
-        quantity_max,
-        quantity_last,
-        last_recorded_at
+        {{ usage_values() }}
     from {{ ref('int_usage_cells') }}
 
 ),
@@ -151,13 +146,7 @@ pieces as (
         invoice_id,
         charge_id,
         part_number,
-        sum(quantity_sum) as quantity_sum,
-        sum(record_count) as record_count,
-        min(quantity_min) as quantity_min,
-        max(quantity_max) as quantity_max,
-        {{ latest_by('quantity_last', 'last_recorded_at', 'last_recorded_at is not null') }}
-            as quantity_last,
-        max(last_recorded_at) as last_recorded_at
+        {{ usage_values_of_cells() }}
     from explained
     group by
         tenant_id,
@@ -184,10 +173,5 @@ select
     invoice_id::text as invoice_id,
     charge_id::text as charge_id,
     part_number::integer as part_number,
-    quantity_sum::numeric(38, 9) as quantity_sum,
-    record_count::bigint as record_count,
-    quantity_min::numeric(38, 9) as quantity_min,
-    quantity_max::numeric(38, 9) as quantity_max,
-    quantity_last::numeric(38, 9) as quantity_last,
-    last_recorded_at::timestamptz as last_recorded_at
+    {{ typed_usage_values() }}
 from pieces

@@ -33,12 +33,7 @@ hourly as (
         cells.tenant_id,
         cells.dimension_id,
         (cells.usage_hour at time zone 'UTC')::date as usage_date,
-        cells.quantity_sum,
-        cells.record_count,
-        cells.quantity_min,
-        cells.quantity_max,
-        cells.quantity_last,
-        cells.last_recorded_at
+        {{ usage_values('cells') }}
     {% if rolled_up_build is not none %}
     from touched_days
     inner join {{ ref('fct_usage_hourly') }} as cells
@@ -61,13 +56,7 @@ daily as (
         tenant_id,
         dimension_id,
         usage_date,
-        sum(quantity_sum) as quantity_sum,
-        sum(record_count) as record_count,
-        min(quantity_min) as quantity_min,
-        max(quantity_max) as quantity_max,
-        {{ latest_by('quantity_last', 'last_recorded_at', 'last_recorded_at is not null') }}
-            as quantity_last,
-        max(last_recorded_at) as last_recorded_at
+        {{ usage_values_of_cells() }}
     from hourly
     group by tenant_id, dimension_id, usage_date
 
@@ -77,10 +66,5 @@ select
     tenant_id::text as tenant_id,
     dimension_id::text as dimension_id,
     usage_date::date as usage_date,
-    quantity_sum::numeric(38, 9) as quantity_sum,
-    record_count::bigint as record_count,
-    quantity_min::numeric(38, 9) as quantity_min,
-    quantity_max::numeric(38, 9) as quantity_max,
-    quantity_last::numeric(38, 9) as quantity_last,
-    last_recorded_at::timestamptz as last_recorded_at
+    {{ typed_usage_values() }}
 from daily

@@ -82,8 +82,6 @@ reversals as (
 
 ),
 
--- Sums and counts take reversals as they are; a minimum or a latest value must not see what was
--- taken back.
 standing_entries as (
 
     select
@@ -114,12 +112,7 @@ hourly as (
         tenant_id,
         dimension_id,
         usage_hour,
-        sum(value) as quantity_sum,
-        sum(sign) as record_count,
-        min(value) filter (where is_standing) as quantity_min,
-        max(value) filter (where is_standing) as quantity_max,
-        {{ latest_by('value', 'occurred_at', 'is_standing', key='record_key') }} as quantity_last,
-        max(occurred_at) filter (where is_standing) as last_recorded_at
+        {{ usage_values_of_entries() }}
     from standing_entries
     group by tenant_id, dimension_id, usage_hour
 
@@ -129,10 +122,5 @@ select
     tenant_id::text as tenant_id,
     dimension_id::text as dimension_id,
     usage_hour::timestamptz as usage_hour,
-    quantity_sum::numeric(38, 9) as quantity_sum,
-    record_count::bigint as record_count,
-    quantity_min::numeric(38, 9) as quantity_min,
-    quantity_max::numeric(38, 9) as quantity_max,
-    quantity_last::numeric(38, 9) as quantity_last,
-    last_recorded_at::timestamptz as last_recorded_at
+    {{ typed_usage_values() }}
 from hourly

@@ -32,12 +32,7 @@ daily as (
         cells.tenant_id,
         cells.dimension_id,
         date_trunc('month', cells.usage_date::timestamp)::date as usage_month,
-        cells.quantity_sum,
-        cells.record_count,
-        cells.quantity_min,
-        cells.quantity_max,
-        cells.quantity_last,
-        cells.last_recorded_at
+        {{ usage_values('cells') }}
     {% if rolled_up_build is not none %}
     from touched_months
     inner join {{ ref('fct_usage_daily') }} as cells
@@ -59,13 +54,7 @@ monthly as (
         tenant_id,
         dimension_id,
         usage_month,
-        sum(quantity_sum) as quantity_sum,
-        sum(record_count) as record_count,
-        min(quantity_min) as quantity_min,
-        max(quantity_max) as quantity_max,
-        {{ latest_by('quantity_last', 'last_recorded_at', 'last_recorded_at is not null') }}
-            as quantity_last,
-        max(last_recorded_at) as last_recorded_at
+        {{ usage_values_of_cells() }}
     from daily
     group by tenant_id, dimension_id, usage_month
 
@@ -75,10 +64,5 @@ select
     tenant_id::text as tenant_id,
     dimension_id::text as dimension_id,
     usage_month::date as usage_month,
-    quantity_sum::numeric(38, 9) as quantity_sum,
-    record_count::bigint as record_count,
-    quantity_min::numeric(38, 9) as quantity_min,
-    quantity_max::numeric(38, 9) as quantity_max,
-    quantity_last::numeric(38, 9) as quantity_last,
-    last_recorded_at::timestamptz as last_recorded_at
+    {{ typed_usage_values() }}
 from monthly
