@@ -47,7 +47,7 @@ bench: $(VENV)/peers
 # The peers are none of ours, and not in the lock; what is installed already stays as it is.
 $(VENV)/peers: $(VENV)/installed
 ifdef UV
-	uv pip install --quiet --python $(BIN)/python -e '.[bench]'
+	uv pip install --quiet --compile-bytecode --python $(BIN)/python -e '.[bench]'
 else
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 endif

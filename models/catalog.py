@@ -3,6 +3,7 @@
 import hashlib
 import json
 from datetime import date
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ KINDS: dict[str, type[Entry]] = {
     "taxes": Tax,
 }
 SUFFIXES = {".yml", ".yaml"}
+Contents = tuple[tuple[Path, str], ...]
 
 
 class Catalog(BaseModel):
@@ -44,7 +46,7 @@ class Catalog(BaseModel):
         """Return what the catalog says, as plain values; a default is as good as silence."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
-    @property
+    @cached_property
     def version(self) -> str:
         """A hash of the content: the same however it is split, ordered and commented."""
         canonical = json.dumps(self.content(), sort_keys=True, separators=(",", ":"))
@@ -61,8 +63,17 @@ def load_catalog(
     """Return the catalog of a workspace's catalog folder.
 
     All that is wrong with any of its files is one ``ConfigurationError``. The defaults are those
-    of ``meterhouse.yml``, for customers who do not say theirs.
+    of ``meterhouse.yml``, for customers who do not say theirs. Files that say what they said
+    when last asked for are not read again.
     """
+    contents = tuple((file, _digest(file)) for file in _files(directory))
+    return _loaded(directory, contents, default_timezone, default_currency)
+
+
+@lru_cache(maxsize=2)
+def _loaded(
+    directory: Path, _contents: Contents, default_timezone: str, default_currency: str
+) -> Catalog:
     problems: list[Problem] = []
     entries: dict[str, list[Any]] = {kind: [] for kind in KINDS}
     references = References()
@@ -107,14 +118,26 @@ def _documents(directory: Path, problems: list[Problem]) -> list[Document]:
         message = f"there is no folder {directory}; meterhouse init DIR writes one to begin with"
         problems.append(Problem(folder, None, "", message))
         return []
-    files = sorted(
+    files = _files(directory)
+    if not files:
+        problems.append(Problem(folder, None, "", f"there are no .yml files in {directory}"))
+    return [read_yaml(file, f"{folder}/{file.relative_to(directory)}") for file in files]
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(
         path
         for path in directory.rglob("*")
         if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     )
-    if not files:
-        problems.append(Problem(folder, None, "", f"there are no .yml files in {directory}"))
-    return [read_yaml(file, f"{folder}/{file.relative_to(directory)}") for file in files]
+
+
+def _digest(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        # Told as a problem of this file when it is read.
+        return str(error)
 
 
 def _read_document(

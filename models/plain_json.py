@@ -64,13 +64,16 @@ class _Lines:
         self._tokens = shape.tokens
         self._places = {path: f"j[{place}]" for place, path in enumerate(self._tokens, start=1)}
         self._used: set[Path] = set()
+        self._texts: set[Path] = set()
         self._literal = self._number_of_the_value()
         self._have_escapes = have_escapes
 
     def rows(self, *, are_valid: bool) -> str:
         """Return the lines with their tokens in ``j``."""
         paths = [quoted("$" + "".join(f'."{name}"' for name in path)) for path in self._tokens]
-        tokens = f"json_extract(line, [{', '.join(paths)}]::varchar[])"
+        # Without escapes a string's text is what is written between its quotes.
+        extract = "json_extract" if self._have_escapes else "json_extract_string"
+        tokens = f"{extract}(line, [{', '.join(paths)}]::varchar[])"
         guarded = tokens if are_valid else f"try({tokens})"
         return f"(select row_number, line, {guarded}::varchar[] as j from lines)"  # noqa: S608
 
@@ -86,7 +89,7 @@ class _Lines:
     def nothing_else(self) -> str:
         """Return the condition that the lines are made of their tokens and the fixed text."""
         before, after = self._composed()
-        unused = [_is_any(self._places[path]) for path in self._tokens if path not in self._used]
+        unused = [self._is_any(token) for token in self._unused()]
         if self._literal is None:
             whole = f"line = {before}"
         else:
@@ -157,16 +160,18 @@ class _Lines:
         text = self._text(field, token)
         if text is not None:
             self._used.add(token.path)
+            self._texts.add(token.path)
         return text
 
     def _text(self, field: str, token: Token) -> Text | None:
         sql = self._sql(token.path)
         if token.first == "n":
-            return Text("null::varchar", f"{sql} = 'null'")
+            return Text("null::varchar", f"{sql} = 'null'" if self._have_escapes else "true")
         if token.first == '"':
             text = f"nullif({self._unquoted(sql)}, '')"
             is_flat = f"({text} is null or {is_flat_object(text)})"
-            is_text = f"starts_with({sql}, '\"')"
+            # The line is compared with its tokens, which without escapes says what is a text.
+            is_text = f"starts_with({sql}, '\"')" if self._have_escapes else "true"
             return Text(text, f"{is_text} and {is_flat}" if field == "metadata" else is_text)
         if token.first == "{" and field == "metadata":
             return Text(sql, _is_flat(sql))
@@ -177,9 +182,9 @@ class _Lines:
         return None
 
     def _unquoted(self, sql: str) -> str:
-        text = f"substr({sql}, 2, length({sql}) - 2)"
         if not self._have_escapes:
-            return text
+            return sql
+        text = f"substr({sql}, 2, length({sql}) - 2)"
         return f"case when contains({sql}, '\\') then {sql}::json->>'$' else {text} end"
 
     def _content(self, path: Path, without: str | None = None) -> Text:
@@ -199,7 +204,7 @@ class _Lines:
                 pieces.append("'null'")
                 continue
             self._used.add(token.path)
-            sql = self._sql(token.path)
+            sql = self._raw(token)
             pieces.append(sql)
             conditions.append(f"(starts_with({sql}, '\"') or {_is_scalar(sql, _PLAIN_SCALAR)})")
         return Text(
@@ -207,12 +212,41 @@ class _Lines:
             " and ".join(conditions) or "true",
         )
 
+    def _unused(self) -> list[Token]:
+        return [token for path, token in self._tokens.items() if path not in self._used]
+
+    def _is_any(self, token: Token) -> str:
+        """Return the condition that Python reads a token without trouble."""
+        return _is_any(self._raw(token))
+
+    def _raw(self, token: Token) -> str:
+        """Return a token as JSON. A text of this shape may be null in other lines."""
+        sql = self._sql(token.path)
+        if self._have_escapes or token.path == self._literal:
+            return sql
+        if token.first in '"n':
+            return f"coalesce('\"' || {sql} || '\"', 'null')"
+        return f"coalesce({sql}, 'null')"
+
     def _sql(self, path: Path) -> str:
         if path != self._literal:
             return self._places[path]
         before, after = self._composed()
         length = f"length(line) - length({before}) - length({after})"
         return f"substr(line, length({before}) + 1, {length})"
+
+    def _written(self, token: Token) -> list[str]:
+        """Return a token as it is written in lines of this shape, as SQL to be put together."""
+        if not self._have_escapes and token.path in self._texts:
+            if token.first == "n":
+                return ["'null'"]
+            if token.first == '"':
+                # Of a null nothing is put between the quotes: the line differs.
+                return ["'\"'", self._places[token.path], "'\"'"]
+        sql = self._raw(token)
+        if not token.is_spaced:
+            return [sql]
+        return [f"replace(replace({sql}, '\":', '\": '), ',\"', ', \"')"]
 
     def _composed(self) -> tuple[str, str]:
         """Return the line put together from its parts: before the literal, and after it."""
@@ -224,18 +258,11 @@ class _Lines:
             elif part.path == self._literal:
                 side = 1
             else:
-                pieces[side].append(_written(self._places[part.path], part))
+                pieces[side].extend(self._written(part))
         before, after = (
             f"concat({', '.join(side_pieces or [chr(39) * 2])})" for side_pieces in pieces
         )
         return before, after
-
-
-def _written(sql: str, token: Token) -> str:
-    """Return a token as it is written in lines of this shape."""
-    if not token.is_spaced:
-        return sql
-    return f"replace(replace({sql}, '\":', '\": '), ',\"', ', \"')"
 
 
 def _is_flat(sql: str) -> str:

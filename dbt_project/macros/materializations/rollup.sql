@@ -1,8 +1,8 @@
 {#-
-    A table of cells, each of which sums up the journal entries of one tenant, dimension and time. A
-    run recomputes the cells that entries of later builds have touched, from all entries of these
-    cells, and leaves the others as they are: late entries, corrections and a run that died change
-    nothing about a cell being what a full rebuild would make it.
+    A table of cells, each of which sums up the journal entries of one tenant, dimension and time. The
+    model gives the cells that entries of later builds have touched, as they are with them (see
+    `usage_added`), and the others stay: late entries, corrections and a run that died change nothing
+    about a cell being what a full rebuild would make it.
 
     Which builds a rollup holds stands in `ops.rollups`, written in the transaction that writes the
     cells. Without that row, or where the model means something else by now, everything is rebuilt.

@@ -23,7 +23,7 @@
         sum(sign) as record_count,
         min(value) filter (where is_standing) as quantity_min,
         max(value) filter (where is_standing) as quantity_max,
-        {{ latest_by('value', 'occurred_at', 'is_standing', key='record_key') }} as quantity_last,
+        {{ latest_by('value', 'occurred_at', 'is_standing') }} as quantity_last,
         max(occurred_at) filter (where is_standing) as last_recorded_at
 {%- endmacro %}
 
@@ -37,6 +37,26 @@
         {{ latest_by('quantity_last', 'last_recorded_at', 'last_recorded_at is not null') }}
             as quantity_last,
         max(last_recorded_at) as last_recorded_at
+{%- endmacro %}
+
+
+{#-
+    The values of a cell that is `kept`, or null, and of entries `added` to it, of which none reverses
+    another.
+-#}
+{% macro usage_values_with_added(kept, added) %}
+        coalesce({{ kept }}.quantity_sum, 0) + {{ added }}.quantity_sum as quantity_sum,
+        coalesce({{ kept }}.record_count, 0) + {{ added }}.record_count as record_count,
+        least({{ kept }}.quantity_min, {{ added }}.quantity_min) as quantity_min,
+        greatest({{ kept }}.quantity_max, {{ added }}.quantity_max) as quantity_max,
+        case
+            when {{ kept }}.last_recorded_at > {{ added }}.last_recorded_at
+                then {{ kept }}.quantity_last
+            when {{ kept }}.last_recorded_at = {{ added }}.last_recorded_at
+                then greatest({{ kept }}.quantity_last, {{ added }}.quantity_last)
+            else {{ added }}.quantity_last
+        end as quantity_last,
+        greatest({{ kept }}.last_recorded_at, {{ added }}.last_recorded_at) as last_recorded_at
 {%- endmacro %}
 
 

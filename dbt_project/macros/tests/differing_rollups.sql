@@ -77,7 +77,7 @@ right_hours as (
         sum(sign) as record_count,
         min(value) filter (where is_standing) as quantity_min,
         max(value) filter (where is_standing) as quantity_max,
-        (array_agg(value order by occurred_at desc, record_key desc) filter (where is_standing))[1]
+        (array_agg(value order by occurred_at desc, value desc) filter (where is_standing))[1]
             as quantity_last,
         max(occurred_at) filter (where is_standing) as last_recorded_at
     from standing

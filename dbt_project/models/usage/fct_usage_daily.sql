@@ -15,16 +15,7 @@
 with
 
 {% if rolled_up_build is not none %}
-touched_days as (
-
-    select distinct
-        tenant_id,
-        dimension_id,
-        (occurred_at at time zone 'UTC')::date as usage_date
-    from {{ ref('jnl_usage_entries') }}
-    where build_number > {{ rolled_up_build }}
-
-),
+{{ usage_added('usage_date', "(occurred_at at time zone 'UTC')::date") }}
 {% endif %}
 
 hourly as (
@@ -35,14 +26,14 @@ hourly as (
         (cells.usage_hour at time zone 'UTC')::date as usage_date,
         {{ usage_values('cells') }}
     {% if rolled_up_build is not none %}
-    from touched_days
+    from taken_back
     inner join {{ ref('fct_usage_hourly') }} as cells
         on
-            touched_days.tenant_id = cells.tenant_id
-            and touched_days.dimension_id = cells.dimension_id
-            and cells.usage_hour >= touched_days.usage_date::timestamp at time zone 'UTC'
+            taken_back.tenant_id = cells.tenant_id
+            and taken_back.dimension_id = cells.dimension_id
+            and cells.usage_hour >= taken_back.usage_date::timestamp at time zone 'UTC'
             and cells.usage_hour
-            < (touched_days.usage_date + 1)::timestamp at time zone 'UTC'
+            < (taken_back.usage_date + 1)::timestamp at time zone 'UTC'
     {% else %}
     from {{ ref('fct_usage_hourly') }} as cells
     where {{ in_rebuilt_period(instant="cells.usage_hour") }}
@@ -68,3 +59,14 @@ select
     usage_date::date as usage_date,
     {{ typed_usage_values() }}
 from daily
+{% if rolled_up_build is not none %}
+
+union all
+
+select
+    tenant_id::text as tenant_id,
+    dimension_id::text as dimension_id,
+    usage_date::date as usage_date,
+    {{ typed_usage_values() }}
+from merged
+{% endif %}

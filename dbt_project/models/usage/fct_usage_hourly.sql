@@ -22,21 +22,12 @@ parameters as (
 ),
 
 {% if rolled_up_build is not none %}
-touched_hours as (
+{{ usage_added('usage_hour', utc_hour('occurred_at')) }}
 
-    select distinct
-        tenant_id,
-        dimension_id,
-        {{ utc_hour('occurred_at') }} as usage_hour
-    from {{ ref('jnl_usage_entries') }}
-    where build_number > {{ rolled_up_build }}
-
-),
-
-touched_days as (
+days_taken_back as (
 
     select distinct {{ utc_day('usage_hour') }} as started_at
-    from touched_hours
+    from taken_back
 
 ),
 {% endif %}
@@ -52,14 +43,14 @@ entries as (
         journal.sign,
         {{ utc_hour('journal.occurred_at') }} as usage_hour
     {% if rolled_up_build is not none %}
-    from touched_days
+    from days_taken_back
     {{
         look_through(
             ref('jnl_usage_entries'),
             'journal',
             'occurred_at',
-            'touched_days.started_at',
-            "touched_days.started_at + interval '1 day'"
+            'days_taken_back.started_at',
+            "days_taken_back.started_at + interval '1 day'"
         )
     }}
     where journal.build_number <= (select parameters.journal_watermark from parameters)
@@ -95,11 +86,11 @@ standing_entries as (
         entries.sign = 1 and reversals.record_key is null as is_standing
     from entries
     {% if rolled_up_build is not none %}
-    inner join touched_hours
+    inner join taken_back
         on
-            entries.tenant_id = touched_hours.tenant_id
-            and entries.dimension_id = touched_hours.dimension_id
-            and entries.usage_hour = touched_hours.usage_hour
+            entries.tenant_id = taken_back.tenant_id
+            and entries.dimension_id = taken_back.dimension_id
+            and entries.usage_hour = taken_back.usage_hour
     {% endif %}
     left join reversals
         on entries.record_key = reversals.record_key
@@ -124,3 +115,14 @@ select
     usage_hour::timestamptz as usage_hour,
     {{ typed_usage_values() }}
 from hourly
+{% if rolled_up_build is not none %}
+
+union all
+
+select
+    tenant_id::text as tenant_id,
+    dimension_id::text as dimension_id,
+    usage_hour::timestamptz as usage_hour,
+    {{ typed_usage_values() }}
+from merged
+{% endif %}

@@ -14,16 +14,7 @@
 with
 
 {% if rolled_up_build is not none %}
-touched_months as (
-
-    select distinct
-        tenant_id,
-        dimension_id,
-        date_trunc('month', occurred_at at time zone 'UTC')::date as usage_month
-    from {{ ref('jnl_usage_entries') }}
-    where build_number > {{ rolled_up_build }}
-
-),
+{{ usage_added('usage_month', "date_trunc('month', occurred_at at time zone 'UTC')::date") }}
 {% endif %}
 
 daily as (
@@ -34,13 +25,13 @@ daily as (
         date_trunc('month', cells.usage_date::timestamp)::date as usage_month,
         {{ usage_values('cells') }}
     {% if rolled_up_build is not none %}
-    from touched_months
+    from taken_back
     inner join {{ ref('fct_usage_daily') }} as cells
         on
-            touched_months.tenant_id = cells.tenant_id
-            and touched_months.dimension_id = cells.dimension_id
-            and touched_months.usage_month <= cells.usage_date
-            and touched_months.usage_month + interval '1 month' > cells.usage_date
+            taken_back.tenant_id = cells.tenant_id
+            and taken_back.dimension_id = cells.dimension_id
+            and taken_back.usage_month <= cells.usage_date
+            and taken_back.usage_month + interval '1 month' > cells.usage_date
     {% else %}
     from {{ ref('fct_usage_daily') }} as cells
     where {{ in_rebuilt_period(date='cells.usage_date') }}
@@ -66,3 +57,14 @@ select
     usage_month::date as usage_month,
     {{ typed_usage_values() }}
 from monthly
+{% if rolled_up_build is not none %}
+
+union all
+
+select
+    tenant_id::text as tenant_id,
+    dimension_id::text as dimension_id,
+    usage_month::date as usage_month,
+    {{ typed_usage_values() }}
+from merged
+{% endif %}
