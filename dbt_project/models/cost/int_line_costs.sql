@@ -25,7 +25,7 @@ carriers as (
         period_end,
         revenue
     from {{ ref('int_revenue_lines') }}
-    where kind in ('usage', 'fee', 'minimum')
+    where kind in ('usage', 'fee', 'minimum', 'commitment')
 
 ),
 
