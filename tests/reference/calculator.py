@@ -10,6 +10,7 @@ from tests.reference.fees import Fees
 from tests.reference.lines import Charged, Line, total
 from tests.reference.numbers import exact_arithmetic
 from tests.reference.periods import Period, begun_periods
+from tests.reference.prices import keys_of
 from tests.reference.quantities import standing
 from tests.reference.taxes import tax_lines
 from tests.reference.terms import Commitments, bound_lines, minimum_lines
@@ -23,16 +24,17 @@ def expected_lines(catalog: dict, records: Sequence[dict], as_of: datetime) -> d
     """
     with exact_arithmetic():
         return {
-            line.key: line for deal in _deals(catalog, records) for line in _invoiced(deal, as_of)
+            line.key: line for deal in _deals(catalog, records, as_of) for line in _invoiced(deal)
         }
 
 
-def _deals(catalog: dict, records: Sequence[dict]) -> Iterator[Deal]:
+def _deals(catalog: dict, records: Sequence[dict], as_of: datetime) -> Iterator[Deal]:
     by_id = {
         kind: {entry["id"]: entry for entry in catalog.get(kind, [])}
         for kind in ("dimensions", "plans")
     }
     stand = standing(records)
+    named = _named_keys(catalog)
     for customer in catalog.get("customers", []):
         for contract in customer.get("contracts", []):
             yield Deal(
@@ -43,11 +45,35 @@ def _deals(catalog: dict, records: Sequence[dict]) -> Iterator[Deal]:
                 catalog.get("taxes", []),
                 customer.get("timezone", "UTC"),
                 stand,
+                as_of,
+                named,
             )
 
 
-def _invoiced(deal: Deal, as_of: datetime) -> Iterator[Line]:
-    periods = list(begun_periods(deal.contract, deal.interval, deal.zone, as_of))
+def _named_keys(catalog: dict) -> dict[str, list[str]]:
+    """Return the keys of metadata that any charge, or price instead of its own, tells apart."""
+    named: dict[str, set[str]] = {entry["id"]: set() for entry in catalog.get("dimensions", [])}
+    contracts = [
+        contract
+        for customer in catalog.get("customers", [])
+        for contract in customer.get("contracts", [])
+    ]
+    for plan in catalog.get("plans", []):
+        for charge in plan["charges"]:
+            prices = [charge["price"]] + [
+                override["price"]
+                for contract in contracts
+                for override in contract.get("overrides", [])
+                if (contract["plan"], override["charge"]) == (plan["id"], charge["id"])
+            ]
+            if "dimension" in charge:
+                keys = {*charge.get("where", {}), *charge.get("group_by", [])}
+                named[charge["dimension"]] |= keys.union(*map(keys_of, prices))
+    return {dimension: sorted(keys) for dimension, keys in named.items()}
+
+
+def _invoiced(deal: Deal) -> Iterator[Line]:
+    periods = list(begun_periods(deal.contract, deal.interval, deal.zone, deal.as_of))
     fees = Fees(deal)
     charged = [one for period in periods for one in _charged(deal, fees, period)]
     # By the period that lines are for, and by the one that they are billed with.

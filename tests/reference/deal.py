@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 
@@ -21,6 +22,9 @@ class Deal:
     taxes: Sequence[dict]
     zone: str
     records: Sequence[Record]
+    as_of: datetime
+    # The metadata keys that charges and prices name, by dimension.
+    keys_of: dict[str, list[str]]
 
     @cached_property
     def tenants(self) -> set[str]:

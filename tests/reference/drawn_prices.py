@@ -8,7 +8,9 @@ STEP = Decimal("0.000000001")
 AGGREGATIONS = (
     *("sum", "sum", "sum", "sum", "sum", "count", "count"),
     *("max", "latest", "latest", "count_distinct", "min", "average"),
+    *("time_weighted", "percentile"),
 )
+NOT_BY_BUCKET = ("count_distinct", "time_weighted", "percentile")
 REGIONS = ("eu", "us", "ap", 7)
 SIZES = ("S", "XL")
 CONVERSIONS = (
@@ -25,8 +27,12 @@ def drawn_dimension(dice: Dice, dimension_id: str) -> dict:
     drawn: dict = {"id": dimension_id, "aggregation": kind}
     if kind == "count_distinct":
         drawn["distinct_on"] = "user"
-    if kind == "latest" and dice.chance(40):
+    if kind in ("latest", "time_weighted") and dice.chance(40):
         drawn["carry_over"] = True
+    if kind == "time_weighted" and "carry_over" in drawn and dice.chance(50):
+        drawn["deltas"] = True
+    if kind == "percentile":
+        drawn["percentile"] = dice.pick("95", "50", "99.9", "100", "0.000001")
     if dice.chance(30):
         drawn["convert"] = dice.choice(CONVERSIONS)
     if dice.chance(35):
@@ -71,7 +77,7 @@ def _charge(dice: Dice, charge_id: str, dimension: dict) -> dict:
 
 def _mended(charge: dict, dimension: dict) -> None:
     """Take away what validation would refuse together."""
-    if "carry_over" in dimension or dimension["aggregation"] == "count_distinct":
+    if "carry_over" in dimension or dimension["aggregation"] in NOT_BY_BUCKET:
         charge.pop("bucket", None)
     adds_up = dimension["aggregation"] in ("sum", "count")
     if "bucket" in charge:

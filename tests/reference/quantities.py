@@ -4,13 +4,14 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate, pairwise
 
 from tests.reference.numbers import ZERO, number, rounded
 
-ADDED_UP = {"sum", "count"}
+ADDED_UP = {"sum", "count", "time_weighted"}
+FIVE_MINUTES = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,47 @@ LEVELS: dict[str, Callable[[list[Decimal]], Decimal]] = {
     "latest": lambda values: values[-1],
     "average": lambda values: sum(values, ZERO) / len(values),
 }
+
+
+def held(
+    dimension: dict, records: Sequence[Record], begin: datetime, start: datetime, end: datetime
+) -> Decimal:
+    """Return levels times the hours they are held, in a part of a period that began before it.
+
+    The records are one tenant's. Without ``carry_over`` the period begins at zero.
+    """
+    level, since, weighted = ZERO, start, ZERO
+    for record in records:
+        if record.at >= end or (record.at < begin and not dimension.get("carry_over")):
+            continue
+        weighted += level * _hours(max(record.at - since, timedelta(0)))
+        since = max(since, record.at)
+        level = level + record.value if dimension.get("deltas") else record.value
+    return weighted + level * _hours(end - since)
+
+
+def percentile(
+    dimension: dict, records: Sequence[Record], start: datetime, end: datetime
+) -> Decimal:
+    """Return a percentile of the sums of five minutes, by nearest rank; most are zero."""
+    sums: dict[int, Decimal] = defaultdict(lambda: ZERO)
+    for record in records:
+        if start <= record.at < end:
+            sums[(record.at - start) // FIVE_MINUTES] += record.value
+    buckets = (end - start) // FIVE_MINUTES
+    rank = rounded(number(dimension["percentile"]) * buckets / 100, 0, "up")
+    in_order = sorted(sums.values())
+    below = [value for value in in_order if value < 0]
+    zeros = buckets - len(in_order)
+    position = int(rank) - 1
+    if position < len(below):
+        return below[position]
+    return ZERO if position < len(below) + zeros else in_order[position - zeros]
+
+
+def _hours(time: timedelta) -> Decimal:
+    microseconds = time // timedelta(microseconds=1)
+    return Decimal(microseconds) / 3_600_000_000
 
 
 def bucketed(

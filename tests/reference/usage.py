@@ -16,7 +16,9 @@ from tests.reference.quantities import (
     billable_parts,
     bucketed,
     converted,
+    held,
     is_level,
+    percentile,
     text_of,
 )
 
@@ -26,7 +28,7 @@ def usage_lines(deal: Deal, charge: dict, period: Period) -> Iterator[Line]:
     dimension = deal.dimensions[charge["dimension"]]
     level = is_level(dimension, charge.get("bucket"))
     days = parts_of(deal, charge, period.start, period.end)
-    used = [_used(deal, charge, start, end) for start, end in days]
+    used = [_used(deal, charge, period, start, end) for start, end in days]
     quantities = [sum(by_match.values(), ZERO) for by_match, _ in used]
     billable = billable_parts(quantities, number(charge.get("included")), level=level)
     parts = [
@@ -58,7 +60,7 @@ def usage_lines(deal: Deal, charge: dict, period: Period) -> Iterator[Line]:
 
 
 def _used(
-    deal: Deal, charge: dict, start: date, end: date
+    deal: Deal, charge: dict, period: Period, start: date, end: date
 ) -> tuple[dict[tuple, Decimal], list[Record]]:
     """Return the quantity of what the price tells apart in a part, and the part's records.
 
@@ -74,7 +76,18 @@ def _used(
             grouped.setdefault(group_of(record, keys), []).append(record)
     quantities = {}
     for group, records in grouped.items():
-        if "bucket" in charge:
+        if dimension["aggregation"] == "time_weighted":
+            end_at = min(last, deal.as_of)
+            begin = start_of(period.start, deal.zone)
+            series: dict[tuple, list[Record]] = {}
+            for one in records:
+                told_apart = group_of(one, deal.keys_of[dimension["id"]])
+                series.setdefault((one.tenant, told_apart), []).append(one)
+            held_hours = [held(dimension, one, begin, first, end_at) for one in series.values()]
+            found = sum(held_hours, ZERO)
+        elif dimension["aggregation"] == "percentile":
+            found = percentile(dimension, records, first, last)
+        elif "bucket" in charge:
             every, then = charge["bucket"]["every"], charge["bucket"]["then"]
             buckets = list(_buckets(every, start, end, deal.zone))
             found = bucketed(dimension, records, buckets, then)
