@@ -67,12 +67,12 @@ def load_catalog(
     when last asked for are not read again.
     """
     contents = tuple((file, _digest(file)) for file in _files(directory))
-    return _loaded(directory, contents, default_timezone, default_currency)
+    return _loaded(directory, contents, default_timezone, default_currency, default_stripe_tax)
 
 
 @lru_cache(maxsize=2)
 def _loaded(
-    directory: Path, _contents: Contents, default_timezone: str, default_currency: str
+    directory: Path, _contents: Contents, timezone: str, currency: str, stripe_tax: bool
 ) -> Catalog:
     problems: list[Problem] = []
     entries: dict[str, list[Any]] = {kind: [] for kind in KINDS}
@@ -84,12 +84,7 @@ def _loaded(
     problems += broken_rules(entries)
     if problems:
         raise ConfigurationError(problems)
-    return _assembled(
-        entries,
-        timezone=default_timezone,
-        currency=default_currency,
-        stripe_tax=default_stripe_tax,
-    )
+    return _assembled(entries, timezone=timezone, currency=currency, stripe_tax=stripe_tax)
 
 
 def catalog_of(workspace: Workspace) -> Catalog:

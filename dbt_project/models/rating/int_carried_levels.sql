@@ -93,7 +93,7 @@ tenant_levels as (
         on
             spans.tenant_id = cells.tenant_id
             and spans.dimension_id = cells.dimension_id
-            and cells.started_at < spans.span_end_at
+            and spans.span_end_at > cells.started_at
             and {{ meets_filter('cells.usage_group', 'spans.usage_filter') }}
     where parts.bucket_every is null
     group by

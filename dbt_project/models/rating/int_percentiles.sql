@@ -65,7 +65,7 @@ moments as (
 
 ),
 
--- Within a bucket, what the tenants of a customer have adds up. Days begin with a bucket everywhere.
+-- Within a bucket, what the tenants of a customer have adds up. Everywhere a day begins with one.
 buckets as (
 
     select
@@ -95,8 +95,8 @@ buckets as (
         on
             spans.tenant_id = moments.tenant_id
             and spans.dimension_id = moments.dimension_id
-            and moments.started_at >= spans.span_start_at
-            and moments.started_at < spans.span_end_at
+            and spans.span_start_at <= moments.started_at
+            and spans.span_end_at > moments.started_at
             and {{ meets_filter('moments.usage_group', 'spans.usage_filter') }}
     group by
         parts.invoice_id,
@@ -135,8 +135,8 @@ numbered as (
 
 ),
 
--- Buckets without usage are zero: they come after what corrections have made negative, and before all
--- else. The percentile is the value of the bucket at its rank, the lowest being the first.
+-- Buckets without usage are zero: they come after what corrections have made negative, and before
+-- all else. The percentile is the value of the bucket at its rank, the lowest being the first.
 ranked as (
 
     select

@@ -143,8 +143,8 @@ held as (
         on
             spans.tenant_id = samples.tenant_id
             and spans.dimension_id = samples.dimension_id
-            and samples.next_at > spans.span_start_at
-            and samples.started_at < least(spans.span_end_at, parameters.as_of)
+            and spans.span_start_at < samples.next_at
+            and least(spans.span_end_at, parameters.as_of) > samples.started_at
             and {{ meets_filter('samples.usage_group', 'spans.usage_filter') }}
     where
         weighted_parts.carry_over

@@ -121,8 +121,8 @@ valued_entries as (
 
 )
 
--- A value or group may be longer than an index can hold, hence its hash in the key. A reversal has the
--- metadata and the day of its entry, so what was taken back comes to zero.
+-- A value or group may be longer than an index can hold, hence its hash in the key. A reversal has
+-- the metadata and the day of its entry, so what was taken back comes to zero.
 select
     tenant_id::text as tenant_id,
     dimension_id::text as dimension_id,
