@@ -67,12 +67,13 @@ def load_catalog(
     when last asked for are not read again.
     """
     contents = tuple((file, _digest(file)) for file in _files(directory))
-    return _loaded(directory, contents, default_timezone, default_currency, default_stripe_tax)
+    defaults = (default_timezone, default_currency)
+    return _loaded(directory, contents, *defaults, stripe_tax=default_stripe_tax)
 
 
 @lru_cache(maxsize=2)
 def _loaded(
-    directory: Path, _contents: Contents, timezone: str, currency: str, stripe_tax: bool
+    directory: Path, _contents: Contents, timezone: str, currency: str, *, stripe_tax: bool
 ) -> Catalog:
     problems: list[Problem] = []
     entries: dict[str, list[Any]] = {kind: [] for kind in KINDS}
