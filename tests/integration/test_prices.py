@@ -7,7 +7,6 @@ from decimal import Decimal
 import pytest
 
 from assets.retention.archiving import archive_journal
-from models import catalog_rules
 from tests.conftest import fresh_pipeline
 from tests.integration.test_invoicing import INVOICES, RULES, publish
 from tests.pipeline import Pipeline
@@ -128,11 +127,7 @@ USAGE = [
 @pytest.fixture(scope="module")
 def priced(postgres, prepared_template, tmp_path_factory) -> Iterator[Pipeline]:
     directory = tmp_path_factory.mktemp("prices")
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        fresh_pipeline(postgres, prepared_template, directory) as pipeline,
-    ):
-        patch.setattr(catalog_rules, "unsupported", lambda _: [])
+    with fresh_pipeline(postgres, prepared_template, directory) as pipeline:
         publish(pipeline, CATALOG)
         records = [
             {

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import catalog_rules
 from models.catalog import Catalog, load_catalog
 from models.catalog_rows import catalog_rows
 from models.contract_rows import contract_rows
@@ -106,11 +105,6 @@ cost_rules:
   - {id: z, match: {source: aws, category: Usage, tag: {team: null}}, method: direct, tenant_tag: t}
   - {id: a, method: fixed, weights: {b: 2, a: 1}, cost: fixed}
 """
-
-
-@pytest.fixture(autouse=True)
-def everything_is_supported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalog_rules, "unsupported", lambda _: [])
 
 
 @pytest.fixture
