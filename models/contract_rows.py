@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 
 from models.charge_rows import meters
+from models.contract_terms import Commitment
 from models.contracts import Contract, Customer
+from models.money import from_minor, to_minor
+from models.period_days import period_starts
 from models.price_rows import TableRow, price_rows
 from models.prices import Plan
 from models.tables import catalog as tables
@@ -26,7 +29,7 @@ def contract_rows(customer: Customer, contract: Contract, plan: Plan) -> Iterato
     )
     yield from _override_rows(contract, plan)
     yield from _discount_rows(contract, plan)
-    yield from _commitment_rows(contract)
+    yield from _commitment_rows(contract, plan)
     yield from _credit_rows(contract)
 
 
@@ -71,7 +74,7 @@ def _discount_rows(contract: Contract, plan: Plan) -> Iterator[TableRow]:
             )
 
 
-def _commitment_rows(contract: Contract) -> Iterator[TableRow]:
+def _commitment_rows(contract: Contract, plan: Plan) -> Iterator[TableRow]:
     for number, commitment in enumerate(contract.commitments, start=1):
         yield (
             tables.contract_commitments,
@@ -82,6 +85,34 @@ def _commitment_rows(contract: Contract) -> Iterator[TableRow]:
                 "valid_from": commitment.valid_from or contract.start,
                 "valid_to": commitment.valid_to or contract.end,
                 "overage_factor": commitment.overage_factor,
+                "is_prepaid": commitment.instalments is not None,
+            },
+        )
+        if commitment.instalments is not None:
+            yield from _instalment_rows(contract, plan, number, commitment)
+
+
+def _instalment_rows(
+    contract: Contract, plan: Plan, number: int, commitment: Commitment
+) -> Iterator[TableRow]:
+    count = commitment.instalments or 1
+    since, until = commitment.valid_from or contract.start, commitment.valid_to or contract.end
+    if until is None:
+        return
+    starts = list(period_starts(contract, plan, since, until))
+    days = [*starts[:: len(starts) // count], until]
+    units, units_left = divmod(to_minor(commitment.amount, plan.currency), count)
+    for instalment in range(1, count + 1):
+        amount = units + (1 if instalment <= units_left else 0)
+        yield (
+            tables.commitment_instalments,
+            {
+                "contract_id": contract.id,
+                "commitment_number": number,
+                "instalment_number": instalment,
+                "due_on": days[instalment - 1],
+                "covered_until": days[instalment],
+                "amount": from_minor(amount, plan.currency),
             },
         )
 

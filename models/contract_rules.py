@@ -1,6 +1,5 @@
 """Rules between a customer's contracts, their parts and their plans."""
 
-from calendar import monthrange
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -12,13 +11,11 @@ from models.contracts import Contract, Customer
 from models.entries import repeated
 from models.fields import plain
 from models.money import decimals_of, minor_units
+from models.period_days import begins_on, period_starts
 from models.price_models import FlatPrice
 from models.prices import Plan
 from models.problems import Problem
 from models.yaml_files import Place
-
-DAYS = {"day": 1, "week": 7}
-MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 
 def customer_rules(customer: Customer, plans: Mapping[str, Plan]) -> Iterator[Problem]:
@@ -124,18 +121,32 @@ def _term_of_whole_periods(
                 f"{day} is not a day on which a billing period of the contract begins; "
                 "a commitment holds for whole periods"
             )
+            return
+    if commitment.instalments is not None:
+        yield from _instalments(commitment, contract, plan, until)
 
 
-def begins_on(contract: Contract, plan: Plan, day: date) -> bool:
-    """Return whether a billing period of a contract without an end would begin on a day."""
-    first = contract.billing_start
-    if day == first:
-        return True
-    if plan.interval in DAYS:
-        return (day - first).days % DAYS[plan.interval] == 0
-    months = (day.year - first.year) * 12 + day.month - first.month
-    is_anchor = day.day == min(contract.period_anchor, monthrange(day.year, day.month)[1])
-    return is_anchor and months % MONTHS[plan.interval] == 0
+def _instalments(
+    commitment: Commitment, contract: Contract, plan: Plan, until: date
+) -> Iterator[Problem]:
+    place, number = commitment.place.at("instalments"), commitment.instalments or 1
+    since = commitment.valid_from or contract.start
+    periods = len(list(period_starts(contract, plan, since, until)))
+    if periods < number or periods % number:
+        yield place.problem(
+            f"the term has {periods} billing periods, over which {number} instalments "
+            "cannot be spread evenly"
+        )
+    if contract.minimum is not None:
+        yield place.problem(
+            "a commitment that is paid in instalments cannot stand beside a minimum of each period"
+        )
+    prices = [charge.price for charge in plan.charges]
+    prices += [override.price for override in contract.overrides]
+    if any(getattr(price, "timing", None) == "advance" for price in prices):
+        yield place.problem(
+            "what is billed in advance cannot draw on instalments; bill it in arrears"
+        )
 
 
 def _price_of_another_kind(override: Override, plan: Plan) -> Iterator[Problem]:

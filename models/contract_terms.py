@@ -81,10 +81,14 @@ class Minimum(Entry):
 
 
 class Commitment(Effective):
-    """What usage and fees of a term are to come to; what exceeds it costs more or less."""
+    """What usage and fees of a term are to come to; what exceeds it costs more or less.
+
+    In instalments it is paid in advance, and usage and fees draw it down.
+    """
 
     amount: Annotated[PayableAmount, AfterValidator(above_zero)]
     overage_factor: Annotated[Amount, AfterValidator(above_zero)] = Decimal(1)
+    instalments: Annotated[int, Field(ge=1, le=1000)] | None = None
 
 
 class Credit(Entry):

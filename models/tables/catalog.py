@@ -277,7 +277,24 @@ contract_commitments = Table(
     Column("valid_from", Date, nullable=False),
     Column("valid_to", Date, nullable=False),
     Column("overage_factor", RATE, nullable=False),
-    comment="One row per term over which a contract commits to an amount; terms do not overlap.",
+    Column("is_prepaid", Boolean, nullable=False),
+    comment=(
+        "One row per term over which a contract commits to an amount; terms do not overlap. It is "
+        "trued up at the end of the term, or paid before by commitment_instalments."
+    ),
+)
+
+commitment_instalments = Table(
+    "commitment_instalments",
+    metadata,
+    version(),
+    words("contract_id", key=True),
+    Column("commitment_number", Integer, primary_key=True),
+    Column("instalment_number", Integer, primary_key=True),
+    Column("due_on", Date, nullable=False),
+    Column("covered_until", Date, nullable=False),
+    Column("amount", AMOUNT, nullable=False),
+    comment="One row per instalment of a commitment; due on the first day of a billing period.",
 )
 
 credit_grants = Table(

@@ -9,17 +9,19 @@ import pytest
 
 from models.catalog import load_catalog
 from models.catalog_rows import catalog_rows
-from models.contract_rules import begins_on
 from models.contracts import Contract
+from models.period_days import begins_on, period_starts
 from models.prices import Plan
 from models.problems import ConfigurationError
 from tests.unit.catalog_files import DIMENSIONS, PLANS, write
 
+IN_ARREARS = PLANS.replace("timing: advance", "timing: arrears")
 
-def with_terms(terms: str, plan: str = "payg") -> dict[str, str]:
+
+def with_terms(terms: str, plan: str = "payg", plans: str = IN_ARREARS) -> dict[str, str]:
     contract = f"{{id: k, plan: {plan}, start: 2026-01-15, end: 2027-01-15, {terms}}}"
     text = f"customers:\n  - id: c\n    contracts:\n      - {contract}\n"
-    return {"a": DIMENSIONS + PLANS, "b": text}
+    return {"a": DIMENSIONS + plans, "b": text}
 
 
 def rows_of(folder: Path, terms: str) -> dict[str, list[dict[str, Any]]]:
@@ -86,8 +88,18 @@ def rows_of(folder: Path, terms: str) -> dict[str, list[dict[str, Any]]]:
             "commitments[0].to: ends on 2026-01-15, when the contract has not begun",
         ),
         (
-            "commitments: [{amount: 5, instalments: 4}]",
-            "commitments[0].instalments: instalments is not a known key",
+            "commitments: [{amount: 5, instalments: 5}]",
+            "commitments[0].instalments: the term has 12 billing periods, over which 5 "
+            "instalments cannot be spread evenly",
+        ),
+        (
+            "commitments: [{amount: 5, instalments: 24}]",
+            "commitments[0].instalments: the term has 12 billing periods, over which 24",
+        ),
+        (
+            "commitments: [{amount: 5, instalments: 4}], minimum: {amount: 5}",
+            "commitments[0].instalments: a commitment that is paid in instalments cannot stand "
+            "beside a minimum of each period",
         ),
         (
             "credits: [{id: x, amount: 5, applies_to: []}]",
@@ -151,6 +163,27 @@ def test_a_commitment_holds_as_long_as_its_contract(tmp_path: Path) -> None:
     ]
 
 
+def test_instalments_are_due_evenly_and_add_up_to_the_commitment(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, "commitments: [{amount: '100.03', instalments: 4}]")
+    instalments = [
+        (row["due_on"], row["covered_until"], str(row["amount"]))
+        for row in rows["commitment_instalments"]
+    ]
+    assert instalments == [
+        (date(2026, 1, 15), date(2026, 4, 15), "25.01"),
+        (date(2026, 4, 15), date(2026, 7, 15), "25.01"),
+        (date(2026, 7, 15), date(2026, 10, 15), "25.01"),
+        (date(2026, 10, 15), date(2027, 1, 15), "25.00"),
+    ]
+    assert [row["is_prepaid"] for row in rows["contract_commitments"]] == [True]
+
+
+def test_what_is_billed_in_advance_cannot_draw_on_instalments(tmp_path: Path) -> None:
+    terms = "commitments: [{amount: 5, instalments: 4}]"
+    with pytest.raises(ConfigurationError, match="bill it in arrears"):
+        load_catalog(write(tmp_path, with_terms(terms, plans=PLANS)))
+
+
 @pytest.mark.parametrize(
     ("interval", "anchor", "trial", "days", "others"),
     [
@@ -172,3 +205,6 @@ def test_periods_begin_on_the_anchor(
     plan = Plan(id="p", currency="USD", interval=interval, charges=())
     assert all(begins_on(contract, plan, date.fromisoformat(day)) for day in days)
     assert not any(begins_on(contract, plan, date.fromisoformat(day)) for day in others)
+    starts = list(period_starts(contract, plan, date(2026, 1, 1), date(2026, 12, 31)))
+    assert all(begins_on(contract, plan, day) for day in starts)
+    assert starts[0] == contract.billing_start

@@ -9,6 +9,7 @@ periods as (
         period_start,
         period_end,
         is_last,
+        is_prepaid,
         commitment_amount,
         overage_factor,
         used_before,
@@ -68,7 +69,28 @@ lines as (
             'minimums', drawn.minimum_amount
         ) as explanation
     from drawn
-    where drawn.is_last
+    where drawn.is_last and not drawn.is_prepaid
+
+    union all
+
+    -- What instalments have paid before.
+    select
+        drawn.invoice_id,
+        drawn.commitment_number,
+        drawn.minor_units,
+        drawn.period_start,
+        drawn.period_end,
+        'prepaid' as part,
+        drawn.overage - drawn.used_amount as exact_amount,
+        'Drawn from the commitment of ' || trim_scale(drawn.commitment_amount) as description,
+        jsonb_build_object(
+            'commitment', drawn.commitment_amount,
+            'used_before', drawn.used_before,
+            'used', drawn.used_amount,
+            'overage', drawn.overage
+        ) as explanation
+    from drawn
+    where drawn.is_prepaid
 
 )
 

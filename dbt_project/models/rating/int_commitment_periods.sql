@@ -32,7 +32,8 @@ commitments as (
         amount,
         valid_from,
         valid_to,
-        overage_factor
+        overage_factor,
+        is_prepaid
     from {{ source('catalog', 'contract_commitments') }}
 
 ),
@@ -135,6 +136,7 @@ terms as (
         commitments.commitment_number,
         commitments.amount,
         commitments.overage_factor,
+        commitments.is_prepaid,
         commitments.valid_from,
         periods.period_end >= commitments.valid_to as is_last
     from periods
@@ -176,6 +178,7 @@ select
     terms.period_start::date as period_start,
     terms.period_end::date as period_end,
     terms.is_last::boolean as is_last,
+    terms.is_prepaid::boolean as is_prepaid,
     terms.amount::numeric(20, 3) as commitment_amount,
     terms.overage_factor::numeric(38, 12) as overage_factor,
     coalesce(drawn.used_before, 0)::numeric(20, 3) as used_before,

@@ -112,6 +112,28 @@ lines as (
         explanation
     from {{ ref('int_commitment_lines') }}
 
+    union all
+
+    select
+        invoice_line_id,
+        invoice_id,
+        kind,
+        2 as section,
+        position,
+        2 as place,
+        null as charge_id,
+        null as dimension_id,
+        reference_id,
+        period_start,
+        period_end,
+        null::numeric as quantity,
+        null::numeric as billable_quantity,
+        exact_amount,
+        amount,
+        description,
+        explanation
+    from {{ ref('int_instalment_lines') }}
+
 )
 
 select
