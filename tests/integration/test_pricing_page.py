@@ -21,7 +21,7 @@ from tests.conftest import fresh_pipeline
 from tests.integration.test_invoicing import INVOICES
 from tests.pipeline import Pipeline
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "pricing.md"
+PAGE = Path(__file__).parent / "pricing_examples.md"
 BLOCK = re.compile(
     r"^### (?P<title>\S+)$|^```yaml\n(?P<example>.*?)^```$", re.MULTILINE | re.DOTALL
 )
