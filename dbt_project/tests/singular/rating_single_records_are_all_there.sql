@@ -1,4 +1,4 @@
--- Where records are priced one by one, each that is counted has its price: none has left the journal.
+-- Where records are priced one by one, each that is counted has its price: none left the journal.
 with
 
 parts as (
