@@ -74,7 +74,9 @@ taxed as (
         invoice_id,
         tax_id,
         sum({{ divide('taxable_amount * 100', '100 + inclusive_percent') }}) as net_amount,
-        sum({{ divide('taxable_amount * percent', '100 + inclusive_percent') }}) as tax_amount
+        round(
+            sum({{ divide('taxable_amount * percent', '100 + inclusive_percent', 24) }}), 12
+        ) as tax_amount
     from taxable
     group by invoice_id, tax_id
 
