@@ -1,5 +1,6 @@
 """Random dimensions and charges."""
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from tests.reference.dice import Dice, text
@@ -10,6 +11,7 @@ AGGREGATIONS = (
     *("max", "latest", "latest", "count_distinct", "min", "average"),
     *("time_weighted", "percentile"),
 )
+QUOTIENTS = ("average", "time_weighted")
 NOT_BY_BUCKET = ("count_distinct", "time_weighted", "percentile")
 REGIONS = ("eu", "us", "ap", 7)
 SIZES = ("S", "XL")
@@ -34,7 +36,8 @@ def drawn_dimension(dice: Dice, dimension_id: str) -> dict:
     if kind == "percentile":
         drawn["percentile"] = dice.pick("95", "50", "99.9", "100", "0.000001")
     if dice.chance(30):
-        drawn["convert"] = dice.choice(CONVERSIONS)
+        # What is a quotient already has no digits to spare for the last one.
+        drawn["convert"] = dice.choice(CONVERSIONS[:-1] if kind in QUOTIENTS else CONVERSIONS)
     if dice.chance(35):
         drawn["rounding"] = {
             "decimals": dice.pick(0, 0, 1, 3, 8, 9),
@@ -77,6 +80,9 @@ def _charge(dice: Dice, charge_id: str, dimension: dict) -> dict:
 
 def _mended(charge: dict, dimension: dict) -> None:
     """Take away what validation would refuse together."""
+    if charge["price"]["model"] == "seat":
+        charge.pop("bucket", None)
+        charge.pop("tiers_span", None)
     if "carry_over" in dimension or dimension["aggregation"] in NOT_BY_BUCKET:
         charge.pop("bucket", None)
     adds_up = dimension["aggregation"] in ("sum", "count")
@@ -112,25 +118,41 @@ MODELS = (
 def drawn_price(dice: Dice, dimension: dict) -> dict:
     """Return the price of a usage charge."""
     model = dice.choice(MODELS)
-    drawn: dict = {"model": model}
+    if dimension["aggregation"] == "latest" and dice.chance(40):
+        model = "seat"
     if model in ("credits", "matrix") and dice.chance(50):
         # Not as often as others, for the charges below must do without them.
-        drawn["model"] = model = "graduated"
-    if model == "per_unit":
-        drawn["unit_amount"] = text(dice.unit_amount())
-    elif model == "package":
-        drawn["package_size"] = text(bound(dice))
-        drawn["package_amount"] = text(dice.unit_amount())
-        drawn["rounding"] = dice.pick("up", "down", "half_up")
-    elif model == "dynamic":
-        drawn["multiplier"] = dice.pick("1", "1.2", "0.000000000001", "0")
-    elif model == "percentage":
-        drawn |= _percentage(dice, dimension)
-    elif model in ("credits", "matrix"):
-        drawn |= _by_metadata(dice, model)
-    else:
-        drawn["tiers"] = drawn_tiers(dice, model)
-    return drawn
+        model = "graduated"
+    if model == "percentage":
+        return {"model": model} | _percentage(dice, dimension)
+    return {"model": model} | DRAWN.get(model, _tiered)(dice, model)
+
+
+def _per_unit(dice: Dice, _model: str) -> dict:
+    return {"unit_amount": text(dice.unit_amount())}
+
+
+def _package(dice: Dice, _model: str) -> dict:
+    return {
+        "package_size": text(bound(dice)),
+        "package_amount": text(dice.unit_amount()),
+        "rounding": dice.pick("up", "down", "half_up"),
+    }
+
+
+def _dynamic(dice: Dice, _model: str) -> dict:
+    return {"multiplier": dice.pick("1", "1.2", "0.000000000001", "0")}
+
+
+def _tiered(dice: Dice, model: str) -> dict:
+    return {"tiers": drawn_tiers(dice, model)}
+
+
+def _seat(dice: Dice, _model: str) -> dict:
+    drawn = {"prorate": dice.pick("day", "none"), "on_removal": dice.pick("none", "credit")}
+    if dice.chance(50):
+        return drawn | {"unit_amount": text(dice.unit_amount())}
+    return drawn | {"tiers": drawn_tiers(dice, "graduated")}
 
 
 def _percentage(dice: Dice, dimension: dict) -> dict:
@@ -166,6 +188,16 @@ def _by_metadata(dice: Dice, model: str) -> dict:
         "prices": [{"match": match, "unit_amount": text(dice.unit_amount())} for match in matches],
         "default": text(dice.unit_amount()),
     }
+
+
+DRAWN: dict[str, Callable[[Dice, str], dict]] = {
+    "per_unit": _per_unit,
+    "package": _package,
+    "dynamic": _dynamic,
+    "seat": _seat,
+    "credits": _by_metadata,
+    "matrix": _by_metadata,
+}
 
 
 def drawn_tiers(dice: Dice, model: str) -> list[dict]:

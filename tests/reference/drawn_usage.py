@@ -14,26 +14,40 @@ USERS = ("ada", "bob", "cy", "dee", "e")
 
 def drawn_records(dice: Dice, catalog: dict, as_of: datetime) -> list[dict]:
     """Return what one customer's systems delivered."""
-    customer, plan = catalog["customers"][0], catalog["plans"][0]
-    dimensions = {dimension["id"]: dimension for dimension in catalog["dimensions"]}
     records: list[dict] = []
-    for charge in plan["charges"]:
-        if "dimension" not in charge:
-            continue
-        taken: set[datetime] = set()
-        for contract in customer["contracts"]:
-            for start, end in _stretches(contract, plan, customer["timezone"], as_of):
-                if dice.chance(25):
-                    continue
-                dimension = dimensions[charge["dimension"]]
-                for value in _values(dice, charge, dimension):
-                    at = dice.instant(start, end)
-                    while at in taken:
-                        # Which of two levels at one instant is the latest is not ours to say.
-                        at += timedelta(microseconds=1)
-                    taken.add(at)
-                    records.append(_record(dice, customer, dimension, at, value, len(records)))
-    return records + _corrections(dice, records)
+    for charge in catalog["plans"][0]["charges"]:
+        if "dimension" in charge:
+            records += _of_charge(dice, catalog, charge, as_of, len(records))
+    records += _corrections(dice, records)
+    if "'seat'" in str(catalog):
+        # Nobody has less than no seats.
+        records = [record | {"value": record["value"].lstrip("-")} for record in records]
+    return records
+
+
+def _of_charge(
+    dice: Dice, catalog: dict, charge: dict, as_of: datetime, position: int
+) -> list[dict]:
+    customer, plan = catalog["customers"][0], catalog["plans"][0]
+    dimension = next(one for one in catalog["dimensions"] if one["id"] == charge["dimension"])
+    records: list[dict] = []
+    taken: set[datetime] = set()
+    stretches = [
+        stretch
+        for contract in customer["contracts"]
+        for stretch in _stretches(contract, plan, customer["timezone"], as_of)
+        if dice.chance(75)
+    ]
+    for start, end in stretches:
+        for value in _values(dice, charge, dimension):
+            at = dice.instant(start, end)
+            while at in taken:
+                # Which of two levels at one instant is the latest is not ours to say.
+                at += timedelta(microseconds=1)
+            taken.add(at)
+            number = position + len(records)
+            records.append(_record(dice, customer, dimension, at, value, number))
+    return records
 
 
 def _stretches(

@@ -40,11 +40,10 @@ def split(amount: Decimal, weights: Sequence[Decimal], decimals: int) -> list[De
     whole = sum(weights, ZERO)
     if not whole:
         return [ZERO for _ in weights]
-    unit = Decimal(1).scaleb(-decimals)
-    shares = [amount * weight / whole for weight in weights]
-    parts = [rounded(share, decimals, "down") for share in shares]
-    order = sorted(range(len(parts)), key=lambda n: (abs(parts[n]) - abs(shares[n]), n))
-    missing = amount - sum(parts, ZERO)
-    for n in order[: int(abs(missing) / unit)]:
-        parts[n] += unit.copy_sign(amount)
-    return parts
+    units = abs(amount).scaleb(decimals)
+    parts, left_over = zip(*(divmod(units * weight, whole) for weight in weights), strict=True)
+    missing = int(units - sum(parts, ZERO))
+    order = sorted(range(len(parts)), key=lambda n: (-left_over[n], n))
+    more = [1 if n in order[:missing] else 0 for n in range(len(parts))]
+    sign = 1 if amount >= 0 else -1
+    return [sign * (part + one).scaleb(-decimals) for part, one in zip(parts, more, strict=True)]

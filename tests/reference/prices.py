@@ -56,7 +56,7 @@ def group_of(record: Record, keys: Sequence[str]) -> tuple:
     return tuple((key, value) for key, value in found if value is not None)
 
 
-def amounts(parts: Sequence[Part], *, spanning: bool) -> list[Decimal]:
+def amounts(parts: Sequence[Part], *, spanning: bool = False) -> list[Decimal]:
     """Return what each part of a period costs, as the exact sum of what each tier contributes."""
     return [
         sum(_slices(parts, number, spanning=spanning), ZERO) + _of_records(parts, number)
@@ -118,6 +118,7 @@ def _tiers(price: dict) -> list[Tier]:
         "credits": "credit_amount",
         "dynamic": "multiplier",
         "percentage": "percent",
+        "seat": None if "tiers" in price else "unit_amount",
     }.get(price["model"])
     steps = price["tiers"] if unit is None else [{"unit_amount": price.get(unit, "1")}]
     tiers: list[Tier] = []

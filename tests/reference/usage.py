@@ -1,8 +1,10 @@
 """The usage of a billing period, each charge split where its price changes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import accumulate, groupby
 
 from tests.reference.deal import Deal
 from tests.reference.fees import parts_of, price_on
@@ -45,6 +47,14 @@ def usage_lines(deal: Deal, charge: dict, period: Period) -> Iterator[Line]:
     ]
     due = amounts(parts, spanning=charge.get("tiers_span") == "period")
     for n, (start, end) in enumerate(days):
+        if parts[n].price["model"] == "seat":
+            due[n] = sum(
+                (
+                    amounts([replace(parts[n], billable=seats, days=held_days, of_days=of_days)])[0]
+                    for seats, held_days, of_days in _seats(deal, charge, period, start, end)
+                ),
+                ZERO,
+            )
         if quantities[n] or due[n]:
             yield Line(
                 f"{deal.invoice_id(period)}/usage/{charge['id']}/{n + 1}",
@@ -59,6 +69,17 @@ def usage_lines(deal: Deal, charge: dict, period: Period) -> Iterator[Line]:
             )
 
 
+def _theirs(deal: Deal, charge: dict) -> list[Record]:
+    """Return the records that a charge bills, of all time."""
+    return [
+        record
+        for record in deal.records
+        if record.dimension == charge["dimension"]
+        and record.tenant in deal.tenants
+        and _passes(charge, record)
+    ]
+
+
 def _used(
     deal: Deal, charge: dict, period: Period, start: date, end: date
 ) -> tuple[dict[tuple, Decimal], list[Record]]:
@@ -68,37 +89,71 @@ def _used(
     """
     dimension = deal.dimensions[charge["dimension"]]
     price, keys = price_on(deal, charge, start), keys_of(price_on(deal, charge, start))
-    first, last = start_of(start, deal.zone), start_of(end, deal.zone)
     grouped: dict[tuple, list[Record]] = {} if keys else {(): []}
-    for record in deal.records:
-        is_theirs = record.dimension == dimension["id"] and record.tenant in deal.tenants
-        if is_theirs and _passes(charge, record):
-            grouped.setdefault(group_of(record, keys), []).append(record)
+    theirs = _theirs(deal, charge)
+    for record in theirs:
+        grouped.setdefault(group_of(record, keys), []).append(record)
     quantities = {}
     for group, records in grouped.items():
-        if dimension["aggregation"] == "time_weighted":
-            end_at = min(last, deal.as_of)
-            begin = start_of(period.start, deal.zone)
-            series: dict[tuple, list[Record]] = {}
-            for one in records:
-                told_apart = group_of(one, deal.keys_of[dimension["id"]])
-                series.setdefault((one.tenant, told_apart), []).append(one)
-            held_hours = [held(dimension, one, begin, first, end_at) for one in series.values()]
-            found = sum(held_hours, ZERO)
-        elif dimension["aggregation"] == "percentile":
-            found = percentile(dimension, records, first, last)
-        elif "bucket" in charge:
-            every, then = charge["bucket"]["every"], charge["bucket"]["then"]
-            buckets = list(_buckets(every, start, end, deal.zone))
-            found = bucketed(dimension, records, buckets, then)
-        else:
-            found = aggregate(dimension, records, first, last)
-        quantity = converted(dimension, found)
+        quantity = converted(dimension, _measured(deal, charge, period, records, start, end))
         if price["model"] == "credits":
             quantity = rounded(quantity * rate_for(price, group), 9)
         quantities[group] = quantity
-    within = [one for group in grouped.values() for one in group if first <= one.at < last]
-    return quantities, sorted(within, key=lambda record: record.at)
+    first, last = start_of(start, deal.zone), start_of(end, deal.zone)
+    return quantities, [record for record in theirs if first <= record.at < last]
+
+
+def _measured(
+    deal: Deal, charge: dict, period: Period, records: list[Record], start: date, end: date
+) -> Decimal:
+    """Return what some records come to in a part, as dimension and bucket say."""
+    dimension = deal.dimensions[charge["dimension"]]
+    first, last = start_of(start, deal.zone), start_of(end, deal.zone)
+    if "bucket" in charge:
+        buckets = list(_buckets(charge["bucket"]["every"], start, end, deal.zone))
+        return bucketed(dimension, records, buckets, charge["bucket"]["then"])
+    if dimension["aggregation"] == "percentile":
+        return percentile(dimension, records, first, last)
+    if dimension["aggregation"] != "time_weighted":
+        return aggregate(dimension, records, first, last)
+    # What any charge tells apart is a series of its own, also where this one adds them up.
+    series: dict[tuple, list[Record]] = {}
+    for record in records:
+        told_apart = group_of(record, deal.keys_of[dimension["id"]])
+        series.setdefault((record.tenant, told_apart), []).append(record)
+    begin, until = start_of(period.start, deal.zone), min(last, deal.as_of)
+    return sum((held(dimension, one, begin, first, until) for one in series.values()), ZERO)
+
+
+def _seats(
+    deal: Deal, charge: dict, period: Period, start: date, end: date
+) -> Iterator[tuple[Decimal, int, int]]:
+    """Yield billable seats of a part, the days they are due for, and those of a whole price."""
+    price = price_on(deal, charge, start)
+    there = list(_seats_by_day(deal, charge, period))
+    by_day = list(there)
+    if price.get("on_removal", "none") == "none":
+        by_day = list(accumulate(there, max))
+    # A stretch ends where a seat is removed, also if it stays to be paid.
+    days = slice((start - period.start).days, (end - period.start).days)
+    of_part, full_days = list(zip(by_day[days], there[days], strict=True)), period.full_days
+    if price.get("prorate", "day") == "none":
+        # Due for the whole period, whatever its parts: the most seats, or those it ends with.
+        of_part, full_days = [(by_day[-1], None)] * len(of_part), period.days
+    included = number(charge.get("included"))
+    for (seats, _), stretch in groupby(of_part):
+        billable = billable_parts([seats], included, level=True)[0]
+        yield billable, len(list(stretch)), full_days
+
+
+def _seats_by_day(deal: Deal, charge: dict, period: Period) -> Iterator[Decimal]:
+    """Yield what the tenants have at the end of each day of a period."""
+    dimension = deal.dimensions[charge["dimension"]]
+    begin = start_of(period.start, deal.zone)
+    records = _theirs(deal, charge)
+    for number_of_day in range(1, period.days + 1):
+        until = start_of(period.start + timedelta(days=number_of_day), deal.zone)
+        yield converted(dimension, aggregate(dimension, records, begin, until))
 
 
 def _passes(charge: dict, record: Record) -> bool:
