@@ -42,6 +42,13 @@ customers:
         plan: bare
         start: 2026-08-01
         commitments: [{amount: 500, to: 2026-10-01}]
+  - id: prepaid
+    contracts:
+      - id: prepaid
+        plan: bare
+        start: 2026-08-01
+        end: 2026-12-01
+        commitments: [{amount: 100, instalments: 2, overage_factor: "1.2"}]
 """
 RULES = ClosingRules(grace=timedelta(days=1), usage_sources=("gateway",), approves_itself=False)
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -68,6 +75,8 @@ def drafts(pipeline: Pipeline) -> Pipeline:
             usage("a3", "2026-09-10", "calls", "100"),
             usage("a4", "2026-10-01", "calls", "2000"),
             usage("s1", "2026-08-10", "calls", "100", "small"),
+            usage("p1", "2026-08-10", "calls", "100", "prepaid"),
+            usage("p2", "2026-10-01", "calls", "2000", "prepaid"),
         ],
     )
     pipeline.build(datetime(2026, 10, 3, tzinfo=UTC), *INVOICES)
@@ -106,6 +115,21 @@ def test_the_terms_of_a_contract_come_out_in_their_order(drafts: Pipeline) -> No
     ]
 
 
+def test_instalments_are_paid_in_advance_and_drawn_down(drafts: Pipeline) -> None:
+    assert lines(drafts, "prepaid:2026-08-01") == [
+        ("usage", "calls", "10.000"),
+        ("commitment", "1", "-10.000"),
+        ("commitment", "1", "50.000"),
+    ]
+    assert lines(drafts, "prepaid:2026-09-01") == [("commitment", "1", "50.000")]
+    # Of 200.00, 90.00 are left of the commitment, and 110.00 cost 22.00 more.
+    assert lines(drafts, "prepaid:2026-10-01") == [
+        ("usage", "calls", "200.000"),
+        ("commitment", "1", "22.000"),
+        ("commitment", "1", "-90.000"),
+    ]
+
+
 def test_late_usage_lowers_what_the_end_of_a_commitment_asked_for(drafts: Pipeline) -> None:
     assert lines(drafts, "small:2026-09-01") == [("commitment", "1", "490.000")]
     drafts.close(RULES, NOW)
@@ -127,5 +151,6 @@ def test_a_contract_keeps_the_currency_of_the_invoices_that_stand(drafts: Pipeli
     drafts.close(RULES, NOW)
     with pytest.raises(CatalogRefused, match=r"small \(invoiced in USD, its plan is in EUR\)"):
         publish(drafts, in_euro)
-    record_void(drafts.warehouse, "small:2026-08-01", "tester", NOW)
+    for contract in ("small", "prepaid"):
+        record_void(drafts.warehouse, f"{contract}:2026-08-01", "tester", NOW)
     publish(drafts, in_euro)
