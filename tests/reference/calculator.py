@@ -14,7 +14,7 @@ from tests.reference.prices import keys_of
 from tests.reference.quantities import standing
 from tests.reference.taxes import tax_lines
 from tests.reference.terms import Commitments, bound_lines, minimum_lines
-from tests.reference.usage import usage_lines
+from tests.reference.usage import capacity_lines, usage_lines
 
 
 def expected_lines(catalog: dict, records: Sequence[dict], as_of: datetime) -> dict[str, Line]:
@@ -66,9 +66,10 @@ def _named_keys(catalog: dict) -> dict[str, list[str]]:
                 for override in contract.get("overrides", [])
                 if (contract["plan"], override["charge"]) == (plan["id"], charge["id"])
             ]
-            if "dimension" in charge:
-                keys = {*charge.get("where", {}), *charge.get("group_by", [])}
-                named[charge["dimension"]] |= keys.union(*map(keys_of, prices))
+            keys = {*charge.get("where", {}), *charge.get("group_by", [])}
+            limits = charge["price"].get("tiers", [{}])[0].get("limits", {})
+            for dimension in [charge["dimension"]] if "dimension" in charge else limits:
+                named[dimension] |= keys.union(*map(keys_of, prices))
     return {dimension: sorted(keys) for dimension, keys in named.items()}
 
 
@@ -108,8 +109,9 @@ def _invoiced(deal: Deal) -> Iterator[Line]:
 
 def _charged(deal: Deal, fees: Fees, period: Period) -> Iterator[Charged]:
     for charge in deal.plan["charges"]:
-        if "dimension" in charge:
-            for line in usage_lines(deal, charge, period):
+        if charge["price"]["model"] != "flat":
+            rated = capacity_lines if charge["price"]["model"] == "capacity" else usage_lines
+            for line in rated(deal, charge, period):
                 yield Charged.of(line, period, period)
         else:
             for line, service in fees.lines(charge, period):

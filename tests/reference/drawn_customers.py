@@ -7,8 +7,10 @@ from itertools import islice
 
 from tests.reference.dice import ZONES, Dice, text
 from tests.reference.drawn_prices import (
+    drawn_capacity,
     drawn_dimension,
     drawn_fee,
+    drawn_limits,
     drawn_price,
     drawn_usage_charges,
     is_by_record,
@@ -58,11 +60,15 @@ def drawn_case(seed: int, position: int) -> Case:
 
 
 def _plan(dice: Dice, customer_id: str, dimensions: list[dict]) -> dict:
+    together = dimensions[:2] if len(dimensions) > 1 and dice.chance(20) else []
     charges = [
         charge
         for n, dimension in enumerate(dimensions)
+        if dimension not in together
         for charge in drawn_usage_charges(dice, f"u{n}", dimension)
     ]
+    if together:
+        charges.append(drawn_capacity(dice, "c", together))
     charges += [
         {"id": f"f{n}", "price": drawn_fee(dice)}
         for n in range(dice.pick(0, 0, 1, 2) if charges else 1)
@@ -146,7 +152,7 @@ def _overridden(
         first = {"charge": charge["id"], "price": _other_price(dice, charge, dimension)}
         first |= _interval(dice, start, last)
         overrides.append(first)
-        if "to" in first and dice.chance(50):
+        if first.get("to", "9999") < str(last) and dice.chance(50):
             price = _other_price(dice, charge, dimension)
             overrides.append({"charge": charge["id"], "price": price, "from": first["to"]})
     if overrides:
@@ -155,6 +161,8 @@ def _overridden(
 
 def _other_price(dice: Dice, charge: dict, dimension: dict | None) -> dict:
     """Return a price that a charge may have instead of its own."""
+    if charge["price"]["model"] == "capacity":
+        return drawn_limits(dice, list(charge["price"]["tiers"][0]["limits"]))
     if dimension is None:
         return drawn_fee(dice)
     if is_by_record(charge["price"]):

@@ -57,6 +57,27 @@ def drawn_usage_charges(dice: Dice, charge_id: str, dimension: dict) -> list[dic
     return [one] if dice.chance(30) else [one, _charge(dice, f"{charge_id}b", dimension) | second]
 
 
+def drawn_capacity(dice: Dice, charge_id: str, dimensions: list[dict]) -> dict:
+    """Return a charge that bills some dimensions together."""
+    charge = {"id": charge_id, "price": drawn_limits(dice, [one["id"] for one in dimensions])}
+    if dice.chance(20):
+        charge["where"] = {"size": ["S", "XL"]}
+    return charge
+
+
+def drawn_limits(dice: Dice, limited: list[str]) -> dict:
+    """Return a capacity of some dimensions; not every tier limits all of them."""
+    limits = [{one: bound(dice) for one in limited}]
+    for _ in range(dice.pick(0, 1, 2)):
+        more = {one: limit + dice.pick(STEP, 1, 10) for one, limit in limits[-1].items()}
+        limits.append({one: more[one] for one in list(more)[: dice.pick(1, 2)]})
+    tiers = [{"limits": {one: text(most) for one, most in tier.items()}} for tier in limits]
+    return {
+        "model": "capacity",
+        "tiers": [tier | {"amount": text(dice.flat_amount())} for tier in [*tiers, {}]],
+    }
+
+
 def _charge(dice: Dice, charge_id: str, dimension: dict) -> dict:
     charge = {"id": charge_id, "dimension": dimension["id"], "price": drawn_price(dice, dimension)}
     if dice.chance(35) and not is_by_record(charge["price"]):
@@ -233,6 +254,9 @@ def bounds_of(charge: dict) -> list[Decimal]:
     """Return the quantities at which the price of a charge changes, before included units."""
     included = Decimal(charge.get("included", "0"))
     price = charge["price"]
+    if price["model"] == "capacity":
+        tiers = [tier["limits"] for tier in price["tiers"] if "limits" in tier]
+        return [Decimal(most) for tier in tiers for most in tier.values()]
     ends = [Decimal(tier["up_to"]) for tier in price.get("tiers", []) if tier["up_to"]]
     ends += [Decimal(price["free_amount"])] if "free_amount" in price else []
     if "package_size" in price:

@@ -16,8 +16,10 @@ def drawn_records(dice: Dice, catalog: dict, as_of: datetime) -> list[dict]:
     """Return what one customer's systems delivered."""
     records: list[dict] = []
     for charge in catalog["plans"][0]["charges"]:
-        if "dimension" in charge:
-            records += _of_charge(dice, catalog, charge, as_of, len(records))
+        limits = charge["price"].get("tiers", [{}])[0].get("limits", {})
+        for dimension in [charge["dimension"]] if "dimension" in charge else limits:
+            of_one = charge | {"dimension": dimension}
+            records += _of_charge(dice, catalog, of_one, as_of, len(records))
     records += _corrections(dice, records)
     if "'seat'" in str(catalog):
         # Nobody has less than no seats.

@@ -9,7 +9,7 @@ from itertools import accumulate, groupby
 from tests.reference.deal import Deal
 from tests.reference.fees import parts_of, price_on
 from tests.reference.lines import Line
-from tests.reference.numbers import ZERO, number, rounded
+from tests.reference.numbers import ZERO, exact, number, rounded
 from tests.reference.periods import Period, start_of
 from tests.reference.prices import Part, amounts, group_of, keys_of, rate_for
 from tests.reference.quantities import (
@@ -67,6 +67,37 @@ def usage_lines(deal: Deal, charge: dict, period: Period) -> Iterator[Line]:
                 due[n],
                 deal.payable(due[n]),
             )
+
+
+def capacity_lines(deal: Deal, charge: dict, period: Period) -> Iterator[Line]:
+    """Yield the lines of a capacity: one amount for all of its dimensions, for the days of a part.
+
+    The quantity that a line shows is that of the first dimension.
+    """
+    limited = list(dict.fromkeys(key for tier in _limits(charge["price"]) for key in tier))
+    parts = parts_of(deal, charge, period.start, period.end)
+    for position, (start, end) in enumerate(parts, 1):
+        used = {}
+        for dimension in limited:
+            of_one = charge | {"dimension": dimension}
+            found = _measured(deal, of_one, period, _theirs(deal, of_one), start, end)
+            used[dimension] = converted(deal.dimensions[dimension], found)
+        price = price_on(deal, charge, start)
+        amount = next(
+            number(tier["amount"])
+            for tier, limits in zip(price["tiers"], _limits(price), strict=True)
+            if all(used[dimension] <= number(limit) for dimension, limit in limits.items())
+        )
+        amount = exact(amount * (end - start).days / period.days)
+        first = used[limited[0]]
+        if first or amount:
+            key = f"{deal.invoice_id(period)}/usage/{charge['id']}/{position}"
+            due = deal.payable(amount)
+            yield Line(key, "usage", charge["id"], start, end, first, first, amount, due)
+
+
+def _limits(price: dict) -> list[dict]:
+    return [tier.get("limits", {}) for tier in price["tiers"]]
 
 
 def _theirs(deal: Deal, charge: dict) -> list[Record]:
