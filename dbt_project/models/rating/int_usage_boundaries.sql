@@ -50,6 +50,20 @@ seat_prices as (
 
 ),
 
+-- Charges with a price of seats in some of their parts: seats are counted through all of them.
+seat_charges as (
+
+    select distinct
+        parts.invoice_id,
+        parts.charge_id
+    from parts
+    inner join seat_prices
+        on
+            parts.catalog_version = seat_prices.catalog_version
+            and parts.price_id = seat_prices.price_id
+
+),
+
 -- Buckets of a day begin with the customer's days, and so do changes of seats.
 bucketed_parts as (
 
@@ -61,13 +75,13 @@ bucketed_parts as (
         parts.part_start,
         parts.part_end
     from parts
-    left join seat_prices
+    left join seat_charges
         on
-            parts.catalog_version = seat_prices.catalog_version
-            and parts.price_id = seat_prices.price_id
+            parts.invoice_id = seat_charges.invoice_id
+            and parts.charge_id = seat_charges.charge_id
     where
         parts.bucket_every = 'day'
-        or seat_prices.price_id is not null
+        or seat_charges.charge_id is not null
 
 ),
 
