@@ -20,7 +20,7 @@ CONVERSIONS = (
     {"multiply": "2", "divide": "3"},
     {"multiply": "0.001"},
     {"multiply": "24", "divide": "7"},
-    {"multiply": "0.000000000001", "divide": "3"},
+    {"multiply": "0.000001", "divide": "3"},
 )
 
 

@@ -162,9 +162,9 @@ def _seats(
     """Yield billable seats of a part, the days they are due for, and those of a whole price."""
     price = price_on(deal, charge, start)
     there = list(_seats_by_day(deal, charge, period))
-    by_day = list(there)
+    by_day = [converted(deal.dimensions[charge["dimension"]], seats) for seats in there]
     if price.get("on_removal", "none") == "none":
-        by_day = list(accumulate(there, max))
+        by_day = list(accumulate(by_day, max))
     # A stretch ends where a seat is removed, also if it stays to be paid.
     days = slice((start - period.start).days, (end - period.start).days)
     of_part, full_days = list(zip(by_day[days], there[days], strict=True)), period.full_days
@@ -184,7 +184,7 @@ def _seats_by_day(deal: Deal, charge: dict, period: Period) -> Iterator[Decimal]
     records = _theirs(deal, charge)
     for number_of_day in range(1, period.days + 1):
         until = start_of(period.start + timedelta(days=number_of_day), deal.zone)
-        yield converted(dimension, aggregate(dimension, records, begin, until))
+        yield aggregate(dimension, records, begin, until)
 
 
 def _passes(charge: dict, record: Record) -> bool:
