@@ -18,6 +18,17 @@ LINES = """
         quantity, billable_quantity, exact_amount, amount
     from rating.int_invoice_lines
 """
+# How a line is broken down by metadata never changes what it comes to.
+BROKEN_DOWN = """
+    select groups.invoice_id, groups.charge_id, groups.part_number
+    from (
+        select invoice_id, charge_id, part_number, sum(amount) as amount, sum(quantity) as quantity
+        from rating.int_line_groups
+        group by invoice_id, charge_id, part_number
+    ) as groups
+    inner join rating.int_charge_lines as lines using (invoice_id, charge_id, part_number)
+    where groups.amount <> lines.amount or groups.quantity <> lines.quantity
+"""
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,8 @@ def differences(pipeline: Pipeline, cases: Sequence[Case], catalog: Path) -> lis
     """
     pipeline.publish(catalog)
     pipeline.deliver("random", [record for case in cases for record in case.records])
-    pipeline.build(AS_OF, "+int_invoice_lines")
+    pipeline.build(AS_OF, "+int_invoice_lines", "+int_line_groups")
+    assert pipeline.rows(BROKEN_DOWN) == []
     found: dict[str, dict[str, Line]] = {case.customer_id: {} for case in cases}
     for row in pipeline.rows(LINES):
         found[row.customer_id][row.invoice_line_id] = Line(

@@ -16,6 +16,7 @@ def amounts(charges, records=(), start="2026-01-01", end="2026-02-01", **contrac
         "dimensions": [
             {"id": "seats", "aggregation": "max"},
             {"id": "calls", "aggregation": "sum"},
+            {"id": "members", "aggregation": "latest"},
         ],
         "plans": [{"id": "p", "currency": "USD", "interval": "month", "charges": charges}],
         "customers": [
@@ -135,3 +136,92 @@ def test_tiers_end_exactly_on_their_bounds(quantity, amount):
     found = amounts([calls], records)
     assert found.pop("2026-01-01/usage/calls/1") == amount
     assert not found
+
+
+def test_tiers_that_span_the_period_go_on_where_the_part_before_ended():
+    def tiers(first, then):
+        steps = [(first, "100"), (then, None)]
+        return {
+            "model": "graduated",
+            "tiers": [
+                {"up_to": up_to, "unit_amount": amount, "flat_amount": "3.00"}
+                for amount, up_to in steps
+            ],
+        }
+
+    calls = {"id": "calls", "dimension": "calls", "price": tiers("0.05", "0.04")}
+    dearer = {"charge": "calls", "price": tiers("0.50", "0.40"), "from": "2026-01-16"}
+    records = [("2026-01-10T00:00:00Z", "calls", "90"), ("2026-01-20T00:00:00Z", "calls", "60")]
+    spanning = calls | {"tiers_span": "period"}
+    assert amounts([spanning], records, overrides=[dearer]) == {
+        "2026-01-01/usage/calls/1": Decimal("7.50"),
+        "2026-01-01/usage/calls/2": Decimal("28.00"),
+    }
+
+
+def test_each_record_of_a_percentage_is_priced_for_itself():
+    price = {"model": "percentage", "percent": "1", "fixed_amount": "0.10", "free_records": 1}
+    price |= {"free_amount": "100", "min_amount": "0.50", "max_amount": "5.00"}
+    records = [
+        (f"2026-01-{day:02}T00:00:00Z", "calls", value)
+        for day, value in enumerate(["40", "80", "50", "10", "1000"], 1)
+    ]
+    payments = {"id": "payments", "dimension": "calls", "price": price}
+    assert amounts([payments], records) == {"2026-01-01/usage/payments/1": 6}
+
+
+@pytest.mark.parametrize(("on_removal", "amount"), [("none", 141), ("credit", 140)])
+def test_seats_are_due_by_day(on_removal, amount):
+    price = {"model": "seat", "unit_amount": "31.00", "on_removal": on_removal}
+    seats = {"id": "seats", "dimension": "members", "price": price}
+    records = [
+        ("2026-03-11T09:00:00Z", "members", "5"),
+        ("2026-03-20T09:00:00Z", "members", "8"),
+        ("2026-03-31T09:00:00Z", "members", "7"),
+    ]
+    found = amounts([seats], records, "2026-03-11", "2026-04-01")
+    assert found == {"2026-03-11/usage/seats/1": amount}
+
+
+def test_discounts_take_of_what_those_before_them_left():
+    fees = [
+        flat(amount) | {"id": name} for name, amount in (("a", "100"), ("b", "60"), ("c", "40"))
+    ]
+    discounts = [
+        {"percent": "10", "charges": ["a"]},
+        {"amount": "100"},
+        {"percent": "50", "charges": ["c"]},
+    ]
+    found = amounts(fees, discounts=discounts)
+    assert {key: amount for key, amount in found.items() if "discount" in key} == {
+        "2026-01-01/discount/a/1/1": -10,
+        "2026-01-01/discount/a/1/2": Decimal("-47.37"),
+        "2026-01-01/discount/b/1/2": Decimal("-31.58"),
+        "2026-01-01/discount/c/1/2": Decimal("-21.05"),
+        "2026-01-01/discount/c/1/3": Decimal("-9.48"),
+    }
+
+
+def test_a_commitment_is_drawn_down_period_by_period():
+    calls = {"id": "calls", "dimension": "calls", "price": per_unit("1")}
+    records = [
+        ("2026-01-10T00:00:00Z", "calls", "600"),
+        ("2026-02-10T00:00:00Z", "calls", "500"),
+        ("2026-03-10T00:00:00Z", "calls", "-50"),
+    ]
+    commitment = {"amount": "1000", "overage_factor": "1.2"}
+    found = amounts([calls], records, end="2026-04-01", commitments=[commitment])
+    assert {key: amount for key, amount in found.items() if "commitment" in key} == {
+        "2026-02-01/commitment/1/overage": 20,
+        "2026-03-01/commitment/1/overage": -10,
+    }
+
+
+def test_a_charge_comes_to_its_maximum_after_discounts():
+    calls = {"id": "calls", "dimension": "calls", "price": per_unit("1"), "maximum": "500"}
+    records = [("2026-01-10T00:00:00Z", "calls", "900")]
+    assert amounts([calls], records, discounts=[{"percent": "10"}]) == {
+        "2026-01-01/usage/calls/1": 900,
+        "2026-01-01/discount/calls/1/1": -90,
+        "2026-01-01/discount/calls/maximum": -310,
+    }
