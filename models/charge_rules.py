@@ -5,9 +5,12 @@ from itertools import combinations
 
 from models.contracts import Customer
 from models.dimensions import Dimension
+from models.fields import plain
+from models.money import decimals_of, minor_units
 from models.price_models import (
     CapacityPrice,
     CreditsPrice,
+    DynamicPrice,
     GraduatedPercentagePrice,
     GraduatedPrice,
     MatrixPrice,
@@ -29,7 +32,8 @@ STEPPED = (
     StairstepPrice,
     GraduatedPercentagePrice,
 )
-ADDING_UP = ("sum", "count")
+ADDING_UP = ("sum", "count", "time_weighted")
+MONEY = (PercentagePrice, GraduatedPercentagePrice, DynamicPrice)
 NOT_BY_BUCKET = ("count_distinct", "time_weighted", "percentile")
 
 
@@ -39,6 +43,8 @@ def plan_rules(plan: Plan, dimensions: Mapping[str, Dimension]) -> Iterator[Prob
         dimension = dimensions.get(charge.dimension or "")
         yield from _tiers_that_span(charge, dimension)
         yield from _buckets(charge, dimension)
+        yield from _groups(charge, dimension)
+        yield from _bounds(charge, plan)
         yield from price_rules(charge, charge.price, charge.place, dimension)
     for first, second in combinations(plan.charges, 2):
         shared = shared_dimensions(first, second)
@@ -86,25 +92,23 @@ def price_rules(
             f"the charge {charge.id} has included units, and a matrix does not say at which of "
             "its prices they are free; give them a charge or a credit of their own"
         )
-    if isinstance(price, PercentagePrice):
-        yield from _record_options(charge, price, place, dimension)
+    if isinstance(price, MONEY) and dimension is not None and dimension.aggregation != "sum":
+        yield place.at("price").problem(
+            f"a price of the model {price.model} takes values as money, and the dimension "
+            f"{dimension.id} has the aggregation {dimension.aggregation}; expected sum"
+        )
+    elif isinstance(price, PercentagePrice):
+        yield from _record_options(charge, price, place)
     yield from _other_capacities(charge, price, place)
     if isinstance(price, SeatPrice):
         yield from _seats(charge, place, dimension)
     yield from _matches_without_usage(charge, price, place)
 
 
-def _record_options(
-    charge: Charge, price: PercentagePrice, place: Place, dimension: Dimension | None
-) -> Iterator[Problem]:
+def _record_options(charge: Charge, price: PercentagePrice, place: Place) -> Iterator[Problem]:
     options = price.record_options()
     place = place.at("price", *options[:1])
-    if options and dimension is not None and dimension.aggregation != "sum":
-        yield place.problem(
-            f"{options[0]} is asked of each record, and the dimension {dimension.id} has the "
-            f"aggregation {dimension.aggregation}; expected sum"
-        )
-    elif options and charge.bucket is not None:
+    if options and charge.bucket is not None:
         yield place.problem(f"{options[0]} is asked of each record, and the charge has a bucket")
     elif charge.included and price.record_options(but=["fixed_amount"]):
         yield place.problem(
@@ -158,8 +162,8 @@ def _tiers_that_span(charge: Charge, dimension: Dimension | None) -> Iterator[Pr
         )
     elif not _adds_up(charge, dimension):
         yield place.problem(
-            "tiers run over a period where its parts add up: expected the aggregation sum or "
-            "count, or a bucket with then: sum"
+            "tiers run over a period where its parts add up: expected the aggregation sum, "
+            "count or time_weighted, or a bucket with then: sum"
         )
 
 
@@ -177,3 +181,26 @@ def _buckets(charge: Charge, dimension: Dimension | None) -> Iterator[Problem]:
             f"the dimension {dimension.id} has the aggregation {dimension.aggregation}, which is "
             "not made of hours or days: leave out the bucket"
         )
+    elif dimension.carry_over and not isinstance(charge.price, SeatPrice):
+        yield charge.place.at("bucket").problem(
+            f"a level of the dimension {dimension.id} is carried over, and buckets know only what "
+            "is recorded in them; use the aggregation time_weighted, without a bucket"
+        )
+
+
+def _groups(charge: Charge, dimension: Dimension | None) -> Iterator[Problem]:
+    if charge.group_by and dimension is not None and dimension.aggregation in NOT_BY_BUCKET:
+        yield charge.place.at("group_by").problem(
+            f"the dimension {dimension.id} has the aggregation {dimension.aggregation}, whose "
+            "groups do not add up to the line: leave out group_by"
+        )
+
+
+def _bounds(charge: Charge, plan: Plan) -> Iterator[Problem]:
+    for key in ("minimum", "maximum"):
+        amount = getattr(charge, key)
+        if amount is not None and decimals_of(amount) > minor_units(plan.currency):
+            yield charge.place.at(key).problem(
+                f"{plain(amount)} has more decimals than {plan.currency}, which has "
+                f"{minor_units(plan.currency)}"
+            )

@@ -8,6 +8,7 @@ from assets.retention.ledger import JOURNAL, ArchiveRefused
 from connectors.database import relation_exists
 
 SHOWN = 10
+ROLLUP_COUNT = 4
 BOUNDARIES = "rating.int_usage_boundaries"
 
 LAST_BUILD = """
@@ -27,7 +28,10 @@ ROLLED_UP = """
     select count(*)
     from ops.rollups
     where
-        rollup in ('fct_usage_hourly', 'int_usage_values_daily')
+        rollup in (
+            'fct_usage_hourly', 'int_usage_groups_hourly', 'int_usage_moments',
+            'int_usage_values_daily'
+        )
         and build_number >= (select max(build_number) from journal.jnl_control_totals)
 """
 MONTHS = """
@@ -195,7 +199,7 @@ def refuse_unsettled(connection: Connection) -> None:
             f"invoice {voided} was voided since the last build: `meterhouse run` again, "
             "then archive"
         )
-    if connection.execute(text(ROLLED_UP)).scalar_one() < 2:
+    if connection.execute(text(ROLLED_UP)).scalar_one() < ROLLUP_COUNT:
         raise ArchiveRefused(
             "the usage rollups do not hold the whole journal: `meterhouse run` again, then archive"
         )

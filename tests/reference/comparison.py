@@ -126,5 +126,5 @@ def differences(pipeline: Pipeline, cases: Sequence[Case], catalog: Path) -> lis
 def _shown(line: Line | None) -> str:
     if line is None:
         return "no line"
-    quantity = "" if line.quantity is None else f"{line.quantity} ({line.billable} billable) "
-    return f"{line.key} {line.start}..{line.end} {quantity}{line.exact} -> {line.amount}"
+    used = "" if line.quantity is None else f"{line.quantity:f} ({line.billable:f} billable) "
+    return f"{line.key} {line.start}..{line.end} {used}{line.exact:f} -> {line.amount:f}"

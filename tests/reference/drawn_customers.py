@@ -45,21 +45,29 @@ def drawn_case(seed: int, position: int) -> Case:
     dimensions = [
         drawn_dimension(dice, f"{customer_id}-d{n}") for n in range(dice.pick(0, 1, 1, 2, 3))
     ]
-    plan = _plan(dice, customer_id, dimensions)
+    plans = [_plan(dice, f"{customer_id}-plan", dimensions)]
+    contracts = _contracts(dice, customer_id, plans[0], dimensions)
+    if dice.chance(10):
+        # Another contract at the same time, with a plan and dimensions of its own.
+        others = [drawn_dimension(dice, f"{customer_id}-e{n}") for n in range(dice.pick(0, 1))]
+        same_currency = {"currency": plans[0]["currency"]}
+        plans.append(_plan(dice, f"{customer_id}-other", others) | same_currency)
+        contracts += _contracts(dice, f"{customer_id}-other", plans[1], others)
+        dimensions += others
     customer = {
         "id": customer_id,
-        "currency": plan["currency"],
+        "currency": plans[0]["currency"],
         "timezone": dice.choice(ZONES),
-        "contracts": _contracts(dice, customer_id, plan, dimensions),
+        "contracts": contracts,
     }
     if dice.chance(35):
         customer["tenants"] = [f"{customer_id}-{n}" for n in range(dice.randint(1, 3))]
-    catalog = {"dimensions": dimensions, "plans": [plan], "customers": [customer]}
+    catalog = {"dimensions": dimensions, "plans": plans, "customers": [customer]}
     _taxed(dice, catalog)
     return Case(customer_id, catalog, drawn_records(dice, catalog, AS_OF))
 
 
-def _plan(dice: Dice, customer_id: str, dimensions: list[dict]) -> dict:
+def _plan(dice: Dice, plan_id: str, dimensions: list[dict]) -> dict:
     together = dimensions[:2] if len(dimensions) > 1 and dice.chance(20) else []
     charges = [
         charge
@@ -74,7 +82,7 @@ def _plan(dice: Dice, customer_id: str, dimensions: list[dict]) -> dict:
         for n in range(dice.pick(0, 0, 1, 2) if charges else 1)
     ]
     return {
-        "id": f"{customer_id}-plan",
+        "id": plan_id,
         "currency": dice.choice(CURRENCIES),
         "interval": dice.choice(INTERVALS),
         "charges": charges,

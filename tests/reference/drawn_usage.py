@@ -15,7 +15,7 @@ USERS = ("ada", "bob", "cy", "dee", "e")
 def drawn_records(dice: Dice, catalog: dict, as_of: datetime) -> list[dict]:
     """Return what one customer's systems delivered."""
     records: list[dict] = []
-    for charge in catalog["plans"][0]["charges"]:
+    for charge in (charge for plan in catalog["plans"] for charge in plan["charges"]):
         limits = charge["price"].get("tiers", [{}])[0].get("limits", {})
         for dimension in [charge["dimension"]] if "dimension" in charge else limits:
             of_one = charge | {"dimension": dimension}
@@ -30,14 +30,14 @@ def drawn_records(dice: Dice, catalog: dict, as_of: datetime) -> list[dict]:
 def _of_charge(
     dice: Dice, catalog: dict, charge: dict, as_of: datetime, position: int
 ) -> list[dict]:
-    customer, plan = catalog["customers"][0], catalog["plans"][0]
+    customer, plans = catalog["customers"][0], {plan["id"]: plan for plan in catalog["plans"]}
     dimension = next(one for one in catalog["dimensions"] if one["id"] == charge["dimension"])
     records: list[dict] = []
     taken: set[datetime] = set()
     stretches = [
         stretch
         for contract in customer["contracts"]
-        for stretch in _stretches(contract, plan, customer["timezone"], as_of)
+        for stretch in _stretches(contract, plans[contract["plan"]], customer["timezone"], as_of)
         if dice.chance(75)
     ]
     for start, end in stretches:

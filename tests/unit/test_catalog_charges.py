@@ -114,8 +114,26 @@ def test_what_charges_may_say(folder: Path, charge: str) -> None:
         ),
         (
             "{id: a, dimension: calls, price: {model: percentage, percent: 1, fixed_amount: 2}}",
-            ".price.fixed_amount: fixed_amount is asked of each record, and the dimension calls "
-            "has the aggregation count; expected sum",
+            ".price: a price of the model percentage takes values as money, and the dimension "
+            "calls has the aggregation count; expected sum",
+        ),
+        (
+            "{id: a, dimension: calls, price: {model: dynamic}}",
+            ".price: a price of the model dynamic takes values as money",
+        ),
+        (
+            "{id: a, dimension: stored, group_by: [pod], price: {model: per_unit, unit_amount: 1}}",
+            ".group_by: the dimension stored has the aggregation time_weighted, whose groups do",
+        ),
+        (
+            "{id: a, dimension: seats, bucket: {every: day, then: max}, "
+            "price: {model: per_unit, unit_amount: 1}}",
+            ".bucket: a level of the dimension seats is carried over, and buckets know only what",
+        ),
+        (
+            '{id: a, dimension: calls, minimum: "10.005", '
+            "price: {model: per_unit, unit_amount: 1}}",
+            ".minimum: 10.005 has more decimals than USD, which has 2",
         ),
         (
             "{id: a, dimension: money, bucket: {every: day, then: max}, price: "

@@ -8,7 +8,7 @@
 {%- endmacro %}
 
 
-{#- Whether `keys`, with their catalog versions, have some that archived months were never asked for. -#}
+{#- Whether `keys`, with their versions, have some that archived months were never asked for. -#}
 {% macro are_keys_new(keys) -%}
     select exists (
         select 1
@@ -32,9 +32,17 @@
 {%- endmacro %}
 
 
-{#- The keys that charges group usage by; and with those that dimensions count distinct values of. -#}
+{#- The keys that charges group usage by. -#}
 {% macro grouping_keys() -%}
     select catalog_version, dimension_id, metadata_key from catalog.dimension_keys
+{%- endmacro %}
+
+
+{#- The keys that dimensions count distinct values of. -#}
+{% macro distinct_keys() -%}
+    select catalog_version, dimension_id, distinct_on as metadata_key
+    from catalog.dimensions
+    where distinct_on is not null
 {%- endmacro %}
 
 
@@ -45,6 +53,9 @@
     where distinct_on is not null
     union all
     {{ grouping_keys() }}
+    where dimension_id in (
+        select dimension_id from catalog.dimensions where distinct_on is not null
+    )
 {%- endmacro %}
 
 
@@ -53,9 +64,15 @@
     select
         catalog_version,
         dimension_id,
-        chr(29) || case aggregation when 'percentile' then 'bucket' else 'instant' end as metadata_key
+        chr(29) || case aggregation when 'percentile' then 'bucket' else 'instant' end
+            as metadata_key
     from catalog.dimensions
     where aggregation in ('time_weighted', 'percentile')
     union all
     {{ grouping_keys() }}
+    where dimension_id in (
+        select dimension_id
+        from catalog.dimensions
+        where aggregation in ('time_weighted', 'percentile')
+    )
 {%- endmacro %}

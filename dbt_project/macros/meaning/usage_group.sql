@@ -41,7 +41,7 @@
 {%- endmacro %}
 
 
-{#- Whether two filters may both hold for one record: they share no key whose values exclude each other. -#}
+{#- Whether two filters may both hold for one record: no key that both have excludes it. -#}
 {% macro filters_may_meet(one, other) -%}
     (
         {{ one }} is null
@@ -57,5 +57,20 @@
                 where jsonb_exists(other_wanted.value, texts.value)
             )
         )
+    )
+{%- endmacro %}
+
+
+{#- A group of which only the keys of a filter, or null, and of a list of `keys` count. -#}
+{% macro group_by_filter_and_keys(usage_group, usage_filter, keys) -%}
+    coalesce(
+        (
+            select jsonb_object_agg(known.key, known.value)
+            from jsonb_each({{ usage_group }}) as known
+            where
+                jsonb_exists({{ keys }}, known.key)
+                or jsonb_exists({{ usage_filter }}, known.key)
+        ),
+        '{}'::jsonb
     )
 {%- endmacro %}

@@ -8,6 +8,7 @@ usage_days as (
         usage_date,
         quantity_sum,
         record_count,
+        quantity_min,
         quantity_max,
         quantity_last
     from {{ ref('fct_usage_daily') }}

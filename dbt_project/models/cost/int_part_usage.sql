@@ -11,6 +11,7 @@ pieces as (
         dimension_id,
         quantity_sum,
         record_count,
+        quantity_min,
         quantity_max,
         quantity_last,
         last_recorded_at
@@ -40,6 +41,7 @@ part_quantities as (
         dimensions.aggregation,
         sum(pieces.quantity_sum) as quantity_sum,
         sum(pieces.record_count) as record_count,
+        min(pieces.quantity_min) as quantity_min,
         max(pieces.quantity_max) as quantity_max,
         {{ latest_by(
             'pieces.quantity_last',

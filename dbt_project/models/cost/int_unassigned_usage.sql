@@ -10,6 +10,7 @@ pieces as (
         usage_month,
         quantity_sum,
         record_count,
+        quantity_min,
         quantity_max,
         quantity_last,
         last_recorded_at
@@ -41,6 +42,7 @@ months as (
         usage_month,
         sum(quantity_sum) as quantity_sum,
         sum(record_count) as record_count,
+        min(quantity_min) as quantity_min,
         max(quantity_max) as quantity_max,
         {{ latest_by('quantity_last', 'last_recorded_at', 'last_recorded_at is not null') }}
             as quantity_last

@@ -45,13 +45,14 @@ spans as (
     select
         tenant_id,
         dimension_id,
+        month_start_at,
         usage_filter,
         span_start_at,
         span_end_at,
         invoice_id,
         charge_id,
         part_number
-    from {{ ref('int_metered_spans') }}
+    from {{ ref('int_span_months') }}
     where status = 'rated'
 
 ),
@@ -108,6 +109,7 @@ bucketed as (
         on
             spans.tenant_id = cells.tenant_id
             and spans.dimension_id = cells.dimension_id
+            and spans.month_start_at = {{ utc_month('cells.started_at') }}
             and spans.span_start_at <= cells.started_at
             and spans.span_end_at > cells.started_at
             and {{ meets_filter('cells.usage_group', 'spans.usage_filter') }}
@@ -190,5 +192,5 @@ select
     charge_id::text as charge_id,
     part_number::integer as part_number,
     pricing_group::jsonb as pricing_group,
-    quantity::numeric(38, 18) as quantity
+    quantity::numeric(76, 18) as quantity
 from combined

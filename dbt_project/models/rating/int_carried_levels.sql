@@ -18,11 +18,19 @@ dimensions as (
 
     select
         catalog_version,
-        dimension_id
+        dimension_id,
+        carry_over
     from {{ source('catalog', 'dimensions') }}
-    where
-        aggregation = 'latest'
-        and carry_over
+    where aggregation = 'latest'
+
+),
+
+periods as (
+
+    select
+        invoice_id,
+        period_start_at
+    from {{ ref('int_contract_periods') }}
 
 ),
 
@@ -65,7 +73,8 @@ cells as (
 
 ),
 
--- The level a tenant has at the end of a part is the latest ever recorded before, however long ago.
+-- The level a tenant has at the end of a part is the latest recorded before: in the period, or
+-- ever, however long ago.
 tenant_levels as (
 
     select
@@ -80,6 +89,8 @@ tenant_levels as (
         on
             parts.catalog_version = dimensions.catalog_version
             and parts.dimension_id = dimensions.dimension_id
+    inner join periods
+        on parts.invoice_id = periods.invoice_id
     left join price_keys
         on
             parts.catalog_version = price_keys.catalog_version
@@ -95,7 +106,9 @@ tenant_levels as (
             and spans.dimension_id = cells.dimension_id
             and spans.span_end_at > cells.started_at
             and {{ meets_filter('cells.usage_group', 'spans.usage_filter') }}
-    where parts.bucket_every is null
+    where
+        parts.bucket_every is null
+        and (dimensions.carry_over or cells.started_at >= periods.period_start_at)
     group by
         parts.invoice_id,
         parts.charge_id,

@@ -1,5 +1,3 @@
-{{ config(pre_hook='{{ hash_joins() }}') }}
-
 with
 
 lines as (

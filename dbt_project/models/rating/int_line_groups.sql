@@ -84,17 +84,48 @@ amounts as (
 
 ),
 
+price_keys as (
+
+    select
+        catalog_version,
+        price_id,
+        metadata_keys
+    from {{ ref('int_price_keys') }}
+
+),
+
+-- By what the line and its price tell apart; other keys of the usage's groups are other charges'.
 tenant_values as (
 
     select
-        invoice_id,
-        charge_id,
-        part_number,
-        tenant_id,
-        usage_group,
+        pieces.invoice_id,
+        pieces.charge_id,
+        pieces.part_number,
+        pieces.tenant_id,
+        {{ group_by_keys(
+            'pieces.usage_group',
+            "parts.group_by || coalesce(price_keys.metadata_keys, '[]'::jsonb)"
+        ) }} as usage_group,
         {{ usage_values_of_cells() }}
     from pieces
-    group by invoice_id, charge_id, part_number, tenant_id, usage_group
+    inner join parts
+        on
+            pieces.invoice_id = parts.invoice_id
+            and pieces.charge_id = parts.charge_id
+            and pieces.part_number = parts.part_number
+    left join price_keys
+        on
+            parts.catalog_version = price_keys.catalog_version
+            and parts.price_id = price_keys.price_id
+    group by
+        pieces.invoice_id,
+        pieces.charge_id,
+        pieces.part_number,
+        pieces.tenant_id,
+        {{ group_by_keys(
+            'pieces.usage_group',
+            "parts.group_by || coalesce(price_keys.metadata_keys, '[]'::jsonb)"
+        ) }}
 
 ),
 

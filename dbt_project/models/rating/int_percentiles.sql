@@ -41,13 +41,14 @@ spans as (
     select
         tenant_id,
         dimension_id,
+        month_start_at,
         usage_filter,
         span_start_at,
         span_end_at,
         invoice_id,
         charge_id,
         part_number
-    from {{ ref('int_metered_spans') }}
+    from {{ ref('int_span_months') }}
     where status = 'rated'
 
 ),
@@ -95,6 +96,7 @@ buckets as (
         on
             spans.tenant_id = moments.tenant_id
             and spans.dimension_id = moments.dimension_id
+            and spans.month_start_at = {{ utc_month('moments.started_at') }}
             and spans.span_start_at <= moments.started_at
             and spans.span_end_at > moments.started_at
             and {{ meets_filter('moments.usage_group', 'spans.usage_filter') }}

@@ -26,6 +26,27 @@ grouped_dimensions as (
 
 ),
 
+{% if has_archive() %}
+-- Archived months that nobody had asked for groups then: they stay as they were.
+ungrouped_months as (
+
+    select
+        months.tenant_id,
+        months.dimension_id,
+        months.usage_month
+    from {{ ref('fct_usage_monthly') }} as months
+    left join {{ ref('int_usage_groups_monthly') }} as grouped_months
+        on
+            months.tenant_id = grouped_months.tenant_id
+            and months.dimension_id = grouped_months.dimension_id
+            and months.usage_month = grouped_months.usage_month
+    where
+        grouped_months.usage_month is null
+        and months.usage_month in (select archived.usage_month from ops.archived_months as archived)
+
+),
+{% endif %}
+
 monthly as (
 
     select
@@ -35,7 +56,17 @@ monthly as (
         usage_month::timestamp at time zone 'UTC' as started_at,
         {{ usage_values() }}
     from {{ ref('fct_usage_monthly') }}
-    where dimension_id not in (select grouped_dimensions.dimension_id from grouped_dimensions)
+    where
+        dimension_id not in (select grouped_dimensions.dimension_id from grouped_dimensions)
+        {% if has_archive() %}
+        or (tenant_id, dimension_id, usage_month) in (
+            select
+                ungrouped_months.tenant_id,
+                ungrouped_months.dimension_id,
+                ungrouped_months.usage_month
+            from ungrouped_months
+        )
+        {% endif %}
 
     union all
 
@@ -59,7 +90,17 @@ daily as (
         {{ utc_month("usage_date::timestamp at time zone 'UTC'") }} as month_start_at,
         {{ usage_values() }}
     from {{ ref('fct_usage_daily') }}
-    where dimension_id not in (select grouped_dimensions.dimension_id from grouped_dimensions)
+    where
+        dimension_id not in (select grouped_dimensions.dimension_id from grouped_dimensions)
+        {% if has_archive() %}
+        or (tenant_id, dimension_id, date_trunc('month', usage_date::timestamp)::date) in (
+            select
+                ungrouped_months.tenant_id,
+                ungrouped_months.dimension_id,
+                ungrouped_months.usage_month
+            from ungrouped_months
+        )
+        {% endif %}
 
     union all
 
@@ -84,7 +125,17 @@ hourly as (
         {{ utc_day('usage_hour') }} as day_start_at,
         {{ usage_values() }}
     from {{ ref('fct_usage_hourly') }}
-    where dimension_id not in (select grouped_dimensions.dimension_id from grouped_dimensions)
+    where
+        dimension_id not in (select grouped_dimensions.dimension_id from grouped_dimensions)
+        {% if has_archive() %}
+        or (tenant_id, dimension_id, date_trunc('month', usage_hour at time zone 'UTC')::date) in (
+            select
+                ungrouped_months.tenant_id,
+                ungrouped_months.dimension_id,
+                ungrouped_months.usage_month
+            from ungrouped_months
+        )
+        {% endif %}
 
     union all
 

@@ -24,6 +24,7 @@ spans as (
     select
         tenant_id,
         dimension_id,
+        month_start_at,
         usage_filter,
         span_start_at,
         span_end_at,
@@ -33,7 +34,7 @@ spans as (
         invoice_id,
         charge_id,
         part_number
-    from {{ ref('int_metered_spans') }}
+    from {{ ref('int_span_months') }}
 
 ),
 
@@ -102,6 +103,7 @@ assigned as (
         on
             cells.tenant_id = spans.tenant_id
             and cells.dimension_id = spans.dimension_id
+            and {{ utc_month('cells.started_at') }} = spans.month_start_at
             and cells.started_at >= spans.span_start_at
             and cells.started_at < spans.span_end_at
             and {{ meets_filter('cells.usage_group', 'spans.usage_filter') }}

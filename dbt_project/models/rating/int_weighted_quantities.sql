@@ -24,7 +24,8 @@ parts as (
         part_number,
         catalog_version,
         dimension_id,
-        price_id
+        price_id,
+        is_closed
     from {{ ref('int_charge_parts') }}
 
 ),
@@ -51,6 +52,23 @@ price_keys as (
 
 ),
 
+moments as (
+
+    select
+        tenant_id,
+        dimension_id,
+        usage_group,
+        started_at,
+        quantity_sum,
+        quantity_last
+    from {{ ref('int_usage_moments') }}
+    where
+        grain = 'instant'
+        -- Where all records of an instant were taken back, it says nothing.
+        and last_recorded_at is not null
+
+),
+
 spans as (
 
     select
@@ -67,46 +85,37 @@ spans as (
 
 ),
 
--- Where all records of an instant were taken back, it says nothing.
-samples as (
+-- A closed period has gone by, whenever it is rated again.
+weighted_spans as (
 
     select
-        tenant_id,
-        dimension_id,
-        group_key,
-        usage_group,
-        started_at,
-        quantity_last as level,
-        sum(quantity_sum) over series as level_by_deltas,
-        lead(started_at, 1, 'infinity'::timestamptz) over series as next_at
-    from {{ ref('int_usage_moments') }}
-    where
-        grain = 'instant'
-        and last_recorded_at is not null
-    window series as (
-        partition by tenant_id, dimension_id, group_key
-        order by started_at
-    )
-
-),
-
-weighted_parts as (
-
-    select
-        parts.invoice_id,
-        parts.charge_id,
-        parts.part_number,
+        spans.invoice_id,
+        spans.charge_id,
+        spans.part_number,
+        spans.tenant_id,
+        spans.dimension_id,
+        spans.usage_filter,
+        spans.span_start_at,
+        case
+            when parts.is_closed then spans.span_end_at
+            else least(spans.span_end_at, parameters.as_of)
+        end as held_until_at,
         dimensions.has_deltas,
-        dimensions.carry_over,
-        price_keys.metadata_keys,
-        periods.period_start_at
+        coalesce(price_keys.metadata_keys, '[]'::jsonb) as price_keys,
+        case when not dimensions.carry_over then periods.period_start_at end as begins_at
     from parts
+    cross join parameters
     inner join dimensions
         on
             parts.catalog_version = dimensions.catalog_version
             and parts.dimension_id = dimensions.dimension_id
     inner join periods
         on parts.invoice_id = periods.invoice_id
+    inner join spans
+        on
+            parts.invoice_id = spans.invoice_id
+            and parts.charge_id = spans.charge_id
+            and parts.part_number = spans.part_number
     left join price_keys
         on
             parts.catalog_version = price_keys.catalog_version
@@ -114,41 +123,97 @@ weighted_parts as (
 
 ),
 
--- A level holds until the next sample of its series, a tenant's group; of an open period, as far as
--- time has gone. Unless it is carried over, a period begins at zero.
+-- What a charge tells apart, by its filter and its price. Keys of other charges and other versions
+-- of the catalog are none of it: they must not cut a level in two.
+views as (
+
+    select distinct
+        tenant_id,
+        dimension_id,
+        usage_filter,
+        price_keys
+    from weighted_spans
+
+),
+
+seen as (
+
+    select
+        views.tenant_id,
+        views.dimension_id,
+        views.usage_filter,
+        views.price_keys,
+        {{ group_by_filter_and_keys(
+            'moments.usage_group', 'views.usage_filter', 'views.price_keys'
+        ) }} as seen_group,
+        moments.started_at,
+        sum(moments.quantity_sum) as quantity_sum,
+        max(moments.quantity_last) as quantity_last
+    from views
+    inner join moments
+        on
+            views.tenant_id = moments.tenant_id
+            and views.dimension_id = moments.dimension_id
+            and {{ meets_filter('moments.usage_group', 'views.usage_filter') }}
+    group by
+        views.tenant_id,
+        views.dimension_id,
+        views.usage_filter,
+        views.price_keys,
+        seen_group,
+        moments.started_at
+
+),
+
+-- A level holds until the next record of its series.
+levels as (
+
+    select
+        seen.*,
+        sum(seen.quantity_sum) over series as level_by_deltas,
+        lead(seen.started_at, 1, 'infinity'::timestamptz) over series as next_at
+    from seen
+    window series as (
+        partition by
+            seen.tenant_id,
+            seen.dimension_id,
+            seen.usage_filter,
+            seen.price_keys,
+            seen.seen_group
+        order by seen.started_at
+    )
+
+),
+
+-- Unless it is carried over, the level of a period begins at zero.
 held as (
 
     select
-        weighted_parts.invoice_id,
-        weighted_parts.charge_id,
-        weighted_parts.part_number,
-        {{ group_by_keys('samples.usage_group', 'weighted_parts.metadata_keys') }}
-            as pricing_group,
+        weighted_spans.invoice_id,
+        weighted_spans.charge_id,
+        weighted_spans.part_number,
+        {{ group_by_keys('levels.seen_group', 'levels.price_keys') }} as pricing_group,
         case
-            when weighted_parts.has_deltas then samples.level_by_deltas
-            else samples.level
+            when weighted_spans.has_deltas then levels.level_by_deltas
+            else levels.quantity_last
         end as level,
         extract(
-            epoch from least(samples.next_at, spans.span_end_at, parameters.as_of)
-            - greatest(samples.started_at, spans.span_start_at)
+            epoch from least(levels.next_at, weighted_spans.held_until_at)
+            - greatest(levels.started_at, weighted_spans.span_start_at)
         ) as seconds
-    from weighted_parts
-    inner join spans
+    from weighted_spans
+    inner join levels
         on
-            weighted_parts.invoice_id = spans.invoice_id
-            and weighted_parts.charge_id = spans.charge_id
-            and weighted_parts.part_number = spans.part_number
-    cross join parameters
-    inner join samples
-        on
-            spans.tenant_id = samples.tenant_id
-            and spans.dimension_id = samples.dimension_id
-            and spans.span_start_at < samples.next_at
-            and least(spans.span_end_at, parameters.as_of) > samples.started_at
-            and {{ meets_filter('samples.usage_group', 'spans.usage_filter') }}
-    where
-        weighted_parts.carry_over
-        or samples.started_at >= weighted_parts.period_start_at
+            weighted_spans.tenant_id = levels.tenant_id
+            and weighted_spans.dimension_id = levels.dimension_id
+            and weighted_spans.usage_filter is not distinct from levels.usage_filter
+            and weighted_spans.price_keys = levels.price_keys
+            and weighted_spans.span_start_at < levels.next_at
+            and weighted_spans.held_until_at > levels.started_at
+            and (
+                weighted_spans.begins_at is null
+                or weighted_spans.begins_at <= levels.started_at
+            )
 
 )
 
@@ -157,6 +222,6 @@ select
     charge_id::text as charge_id,
     part_number::integer as part_number,
     pricing_group::jsonb as pricing_group,
-    {{ divide('sum(level * seconds)', '3600', 18) }}::numeric(38, 18) as quantity
+    {{ divide('sum(level * seconds)', '3600', 18) }}::numeric(76, 18) as quantity
 from held
 group by invoice_id, charge_id, part_number, pricing_group

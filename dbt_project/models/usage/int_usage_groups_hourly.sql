@@ -5,7 +5,6 @@
         rebuilt_by='day',
         usage_month="date_trunc('month', usage_hour at time zone 'UTC')::date",
         definition_query=keys_definition(grouping_keys()),
-        new_keys_query=are_keys_new(grouping_keys()),
         pre_hook='{{ hash_joins() }}',
         contract={'enforced': false},
         schema='rating',

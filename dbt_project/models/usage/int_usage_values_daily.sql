@@ -5,7 +5,7 @@
         rebuilt_by='day',
         usage_month="date_trunc('month', usage_date::timestamp)::date",
         definition_query=keys_definition(counted_keys()),
-        new_keys_query=are_keys_new(counted_keys()),
+        new_keys_query=are_keys_new(distinct_keys()),
         pre_hook='{{ hash_joins() }}',
         contract={'enforced': false},
         schema='rating',

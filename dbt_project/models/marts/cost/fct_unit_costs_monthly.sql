@@ -23,6 +23,7 @@ usage_months as (
         usage_month,
         quantity_sum,
         record_count,
+        quantity_min,
         quantity_max,
         quantity_last
     from {{ ref('fct_usage_monthly') }}
