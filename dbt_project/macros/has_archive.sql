@@ -8,3 +8,13 @@
     {%- endif -%}
     {{ return(run_query('select exists (select 1 from ops.archived_months)').rows[0][0]) }}
 {%- endmacro %}
+
+
+{#- Whether a UTC month, given by its first day, is archived. -#}
+{% macro is_archived(usage_month) -%}
+    {%- if has_archive() -%}
+        {{ usage_month }} in (select archived_months.usage_month from ops.archived_months)
+    {%- else -%}
+        false
+    {%- endif -%}
+{%- endmacro %}

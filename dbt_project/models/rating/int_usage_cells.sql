@@ -26,7 +26,6 @@ grouped_dimensions as (
 
 ),
 
-{% if has_archive() %}
 -- Archived months that nobody had asked for groups then: they stay as they were.
 ungrouped_months as (
 
@@ -42,10 +41,9 @@ ungrouped_months as (
             and months.usage_month = grouped_months.usage_month
     where
         grouped_months.usage_month is null
-        and months.usage_month in (select archived.usage_month from ops.archived_months as archived)
+        and {{ is_archived('months.usage_month') }}
 
 ),
-{% endif %}
 
 monthly as (
 
@@ -58,7 +56,6 @@ monthly as (
     from {{ ref('fct_usage_monthly') }}
     where
         dimension_id not in (select grouped_dimensions.dimension_id from grouped_dimensions)
-        {% if has_archive() %}
         or (tenant_id, dimension_id, usage_month) in (
             select
                 ungrouped_months.tenant_id,
@@ -66,7 +63,6 @@ monthly as (
                 ungrouped_months.usage_month
             from ungrouped_months
         )
-        {% endif %}
 
     union all
 
@@ -92,7 +88,6 @@ daily as (
     from {{ ref('fct_usage_daily') }}
     where
         dimension_id not in (select grouped_dimensions.dimension_id from grouped_dimensions)
-        {% if has_archive() %}
         or (tenant_id, dimension_id, date_trunc('month', usage_date::timestamp)::date) in (
             select
                 ungrouped_months.tenant_id,
@@ -100,7 +95,6 @@ daily as (
                 ungrouped_months.usage_month
             from ungrouped_months
         )
-        {% endif %}
 
     union all
 
@@ -127,7 +121,6 @@ hourly as (
     from {{ ref('fct_usage_hourly') }}
     where
         dimension_id not in (select grouped_dimensions.dimension_id from grouped_dimensions)
-        {% if has_archive() %}
         or (tenant_id, dimension_id, date_trunc('month', usage_hour at time zone 'UTC')::date) in (
             select
                 ungrouped_months.tenant_id,
@@ -135,7 +128,6 @@ hourly as (
                 ungrouped_months.usage_month
             from ungrouped_months
         )
-        {% endif %}
 
     union all
 
