@@ -10,7 +10,6 @@ from tests.reference.fees import Fees
 from tests.reference.lines import Charged, Line, total
 from tests.reference.numbers import exact_arithmetic
 from tests.reference.periods import Period, begun_periods
-from tests.reference.prices import keys_of
 from tests.reference.quantities import standing
 from tests.reference.taxes import tax_lines
 from tests.reference.terms import Commitments, bound_lines, minimum_lines
@@ -34,7 +33,6 @@ def _deals(catalog: dict, records: Sequence[dict], as_of: datetime) -> Iterator[
         for kind in ("dimensions", "plans")
     }
     stand = standing(records)
-    named = _named_keys(catalog)
     for customer in catalog.get("customers", []):
         for contract in customer.get("contracts", []):
             yield Deal(
@@ -46,31 +44,7 @@ def _deals(catalog: dict, records: Sequence[dict], as_of: datetime) -> Iterator[
                 customer.get("timezone", "UTC"),
                 stand,
                 as_of,
-                named,
             )
-
-
-def _named_keys(catalog: dict) -> dict[str, list[str]]:
-    """Return the keys of metadata that any charge, or price instead of its own, tells apart."""
-    named: dict[str, set[str]] = {entry["id"]: set() for entry in catalog.get("dimensions", [])}
-    contracts = [
-        contract
-        for customer in catalog.get("customers", [])
-        for contract in customer.get("contracts", [])
-    ]
-    for plan in catalog.get("plans", []):
-        for charge in plan["charges"]:
-            prices = [charge["price"]] + [
-                override["price"]
-                for contract in contracts
-                for override in contract.get("overrides", [])
-                if (contract["plan"], override["charge"]) == (plan["id"], charge["id"])
-            ]
-            keys = {*charge.get("where", {}), *charge.get("group_by", [])}
-            limits = charge["price"].get("tiers", [{}])[0].get("limits", {})
-            for dimension in [charge["dimension"]] if "dimension" in charge else limits:
-                named[dimension] |= keys.union(*map(keys_of, prices))
-    return {dimension: sorted(keys) for dimension, keys in named.items()}
 
 
 def _invoiced(deal: Deal) -> Iterator[Line]:

@@ -23,8 +23,6 @@ class Deal:
     zone: str
     records: Sequence[Record]
     as_of: datetime
-    # The metadata keys that charges and prices name, by dimension.
-    keys_of: dict[str, list[str]]
 
     @cached_property
     def tenants(self) -> set[str]:

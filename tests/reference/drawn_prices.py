@@ -136,13 +136,16 @@ MODELS = (
 )
 
 
+OF_MONEY = ("percentage", "graduated_percentage", "dynamic")
+
+
 def drawn_price(dice: Dice, dimension: dict) -> dict:
     """Return the price of a usage charge."""
     model = dice.choice(MODELS)
     if dimension["aggregation"] == "latest" and dice.chance(40):
         model = "seat"
-    if model in ("credits", "matrix") and dice.chance(50):
-        # Not as often as others, for the charges below must do without them.
+    if model in OF_MONEY and dimension["aggregation"] != "sum":
+        # Their values are money, which is added up.
         model = "graduated"
     if model == "percentage":
         return {"model": model} | _percentage(dice, dimension)

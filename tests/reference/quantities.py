@@ -53,9 +53,16 @@ def is_level(dimension: dict, bucket: dict | None = None) -> bool:
 
 
 def aggregate(
-    dimension: dict, records: Sequence[Record], start: datetime, end: datetime
+    dimension: dict,
+    records: Sequence[Record],
+    start: datetime,
+    end: datetime,
+    begin: datetime | None = None,
 ) -> Decimal:
-    """Return what was used within an interval; levels belong to tenants and are added up."""
+    """Return what was used within an interval; levels belong to tenants and are added up.
+
+    The latest level of an interval may be one from before it, in the period that began then.
+    """
     within = [record for record in records if start <= record.at < end]
     kind = dimension["aggregation"]
     if kind == "sum":
@@ -66,9 +73,13 @@ def aggregate(
         found = {text_of(record, dimension["distinct_on"]) for record in within}
         return Decimal(len(found - {None}))
     by_tenant: dict[str, list[Decimal]] = defaultdict(list)
-    if dimension.get("carry_over"):
+    if kind == "latest" and begin is not None:
         # Of the records before, which are in order of time, the last one stays.
-        by_tenant |= {record.tenant: [record.value] for record in records if record.at < start}
+        by_tenant |= {
+            record.tenant: [record.value]
+            for record in records
+            if record.at < start and (dimension.get("carry_over") or record.at >= begin)
+        }
     for record in within:
         by_tenant[record.tenant].append(record.value)
     return sum((LEVELS[kind](values) for values in by_tenant.values()), ZERO)

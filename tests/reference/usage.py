@@ -145,14 +145,15 @@ def _measured(
         return bucketed(dimension, records, buckets, charge["bucket"]["then"])
     if dimension["aggregation"] == "percentile":
         return percentile(dimension, records, first, last)
+    begin = start_of(period.start, deal.zone)
     if dimension["aggregation"] != "time_weighted":
-        return aggregate(dimension, records, first, last)
-    # What any charge tells apart is a series of its own, also where this one adds them up.
+        return aggregate(dimension, records, first, last, begin)
+    # What the filter or the price tells apart is a series of its own.
+    keys = [*charge.get("where", {}), *keys_of(price_on(deal, charge, start))]
     series: dict[tuple, list[Record]] = {}
     for record in records:
-        told_apart = group_of(record, deal.keys_of[dimension["id"]])
-        series.setdefault((record.tenant, told_apart), []).append(record)
-    begin, until = start_of(period.start, deal.zone), min(last, deal.as_of)
+        series.setdefault((record.tenant, group_of(record, keys)), []).append(record)
+    until = max(first, min(last, deal.as_of))
     return sum((held(dimension, one, begin, first, until) for one in series.values()), ZERO)
 
 
@@ -184,7 +185,7 @@ def _seats_by_day(deal: Deal, charge: dict, period: Period) -> Iterator[Decimal]
     records = _theirs(deal, charge)
     for number_of_day in range(1, period.days + 1):
         until = start_of(period.start + timedelta(days=number_of_day), deal.zone)
-        yield aggregate(dimension, records, begin, until)
+        yield aggregate(dimension, records, begin, until, begin)
 
 
 def _passes(charge: dict, record: Record) -> bool:
