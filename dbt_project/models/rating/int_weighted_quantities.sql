@@ -210,6 +210,8 @@ held as (
             and weighted_spans.price_keys = levels.price_keys
             and weighted_spans.span_start_at < levels.next_at
             and weighted_spans.held_until_at > levels.started_at
+            -- A part that has not begun holds nothing yet.
+            and weighted_spans.held_until_at > weighted_spans.span_start_at
             and (
                 weighted_spans.begins_at is null
                 or weighted_spans.begins_at <= levels.started_at
