@@ -25,6 +25,11 @@ def rounded(amount: Decimal, decimals: int, mode: str = "half_up") -> Decimal:
     return amount.quantize(Decimal(1).scaleb(-decimals), MODES[mode]) + ZERO
 
 
+def quotient(dividend: Decimal, divisor: Decimal | int) -> Decimal:
+    """Return a quantity with the eighteen decimals that are kept of it until it is rounded."""
+    return rounded(dividend / divisor, 18)
+
+
 def exact(amount: Decimal) -> Decimal:
     """Return an amount with the twelve decimals that are kept of it until the line."""
     return rounded(amount, 12)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate, pairwise
 
-from tests.reference.numbers import ZERO, number, rounded
+from tests.reference.numbers import ZERO, number, quotient, rounded
 
 ADDED_UP = {"sum", "count", "time_weighted"}
 FIVE_MINUTES = timedelta(minutes=5)
@@ -89,7 +89,7 @@ LEVELS: dict[str, Callable[[list[Decimal]], Decimal]] = {
     "max": max,
     "min": min,
     "latest": lambda values: values[-1],
-    "average": lambda values: sum(values, ZERO) / len(values),
+    "average": lambda values: quotient(sum(values, ZERO), len(values)),
 }
 
 
@@ -150,7 +150,7 @@ def bucketed(
         return max(found, default=ZERO)
     if then == "sum":
         return sum(found, ZERO)
-    return sum(found, ZERO) / (len(buckets) - 1)
+    return quotient(sum(found, ZERO), len(buckets) - 1)
 
 
 def text_of(record: Record, key: str) -> str | None:
@@ -162,7 +162,8 @@ def text_of(record: Record, key: str) -> str | None:
 def converted(dimension: dict, quantity: Decimal) -> Decimal:
     """Return an aggregate in billable units, rounded as the dimension says."""
     convert, rounding = dimension.get("convert", {}), dimension.get("rounding", {})
-    units = quantity * number(convert.get("multiply"), "1") / number(convert.get("divide"), "1")
+    multiplied = quantity * number(convert.get("multiply"), "1")
+    units = quotient(multiplied, number(convert.get("divide"), "1"))
     return rounded(units, rounding.get("decimals", 9), rounding.get("mode", "half_up"))
 
 

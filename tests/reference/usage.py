@@ -9,7 +9,7 @@ from itertools import accumulate, groupby
 from tests.reference.deal import Deal
 from tests.reference.fees import parts_of, price_on
 from tests.reference.lines import Line
-from tests.reference.numbers import ZERO, exact, number, rounded
+from tests.reference.numbers import ZERO, exact, number, quotient, rounded
 from tests.reference.periods import Period, start_of
 from tests.reference.prices import Part, amounts, group_of, keys_of, rate_for
 from tests.reference.quantities import (
@@ -154,7 +154,8 @@ def _measured(
     for record in records:
         series.setdefault((record.tenant, group_of(record, keys)), []).append(record)
     until = max(first, min(last, deal.as_of))
-    return sum((held(dimension, one, begin, first, until) for one in series.values()), ZERO)
+    hours = (held(dimension, one, begin, first, until) for one in series.values())
+    return quotient(sum(hours, ZERO), 1)
 
 
 def _seats(
