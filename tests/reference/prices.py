@@ -176,9 +176,10 @@ def _record(price: dict, value: Decimal, seen: int, carried: Decimal) -> Decimal
         return value * percent if most is None else max(value * percent, -most)
     if seen < int(price.get("free_records", 0)):
         return ZERO
-    free = max(ZERO, number(price.get("free_amount")) - carried)
-    if free and value <= free:
+    free = number(price.get("free_amount"))
+    if free and carried + value <= free:
         return ZERO
+    free = max(ZERO, free - carried)
     cost = (value - free) * percent + number(price.get("fixed_amount"))
     cost = max(cost, number(price.get("min_amount")))
     return cost if most is None else min(cost, most)
