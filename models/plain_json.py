@@ -114,8 +114,13 @@ class _Lines:
             text = self._first("metadata")
             return Text(text.sql, f"{text.is_certain} and {text.sql} is not null")
         if ("data",) not in shape.objects:
-            return Text("null::varchar")
+            return Text("null::varchar", self._is_no_object(("data",)))
         return self._content(("data",), without="value")
+
+    def _is_no_object(self, path: Path) -> str:
+        """Return the condition that what is no object in this line is none in others."""
+        token = self._tokens.get(path)
+        return "true" if token is None else f"not starts_with({self._raw(token)}, '{{')"
 
     def _number_of_the_value(self) -> Path | None:
         """Return where the value is if it is a number, which is read as it is written."""

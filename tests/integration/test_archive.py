@@ -30,7 +30,7 @@ from tests.integration.test_checks import damage
 from tests.pipeline import Pipeline
 
 AS_OF = datetime(2026, 11, 21, tzinfo=UTC)
-USAGE = ("+jnl_delivery_counts", "+fct_usage_monthly", "+int_usage_values_daily")
+USAGE = ("+jnl_delivery_counts", "path:models/usage", "+jnl_control_totals")
 SEPTEMBER = date(2026, 9, 1)
 JOURNAL = """
     select entries::text from journal.jnl_usage_entries as entries order by record_key, is_reversal

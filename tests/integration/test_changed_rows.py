@@ -167,7 +167,7 @@ def test_corrections_need_a_key_that_is_unique(app, statement):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"key": None}, "needs a table, and its key"),
+        ({"key": None}, "needs key"),
         ({"table": None, "query": "select 1"}, "needs a table, and its key"),
         ({"fields": {"corrects": "x"}}, "excludes fields.corrects"),
         ({"fields": {"id": "x"}}, "excludes fields.id"),

@@ -109,7 +109,7 @@ def test_a_source_that_cannot_be_read_does_not_stop_the_others(workspace: Comman
         '"dimension_id":"calls","value":"100"}\n',
     )
     settings = workspace.workspace / "meterhouse.yml"
-    dead = f"  - {{name: app, type: postgres, url: '{DEAD}', table: t, cursor: c}}\n"
+    dead = f"  - {{name: app, type: postgres, url: '{DEAD}', table: t, cursor: c, key: k}}\n"
     settings.write_text(settings.read_text().replace("billing:", f"{dead}billing:"))
     answer = workspace("--json", "run", "--as-of", "2026-02-10")
     assert answer.code == 1

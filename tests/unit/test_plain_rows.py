@@ -244,6 +244,14 @@ STAR_LINES = (
     b'"specversion":"1.0","data":{"*":0,"value":3}}\n'
 ) * 2
 
+# What is no object in the first line is one in the second.
+NO_OBJECT_FIRST = (
+    b'{"id":"a","time":"2026-03-01T00:00:00Z","subject":"acme","type":"calls",'
+    b'"specversion":"1.0","data":0}\n'
+    b'{"id":"b","time":"2026-03-01T00:00:00Z","subject":"acme","type":"calls",'
+    b'"specversion":"1.0","data":{"value":3,"model":"m"}}\n'
+)
+
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 ZONES = st.sampled_from([ZoneInfo("UTC"), ZoneInfo("Europe/Berlin")])
 
@@ -251,6 +259,7 @@ ZONES = st.sampled_from([ZoneInfo("UTC"), ZoneInfo("Europe/Berlin")])
 @settings(deadline=None, max_examples=400, suppress_health_check=SLOW)
 @given(json_lines(), st.sampled_from(MAPPINGS), ZONES)
 @example(STAR_LINES, None, ZoneInfo("UTC"))
+@example(NO_OBJECT_FIRST, {"value": {"const": "1"}}, ZoneInfo("UTC"))
 def test_both_lanes_read_the_same_of_json_lines(data, fields, zone):
     compare(data, "jsonl", fields, zone, lines_by_hand(data))
 
