@@ -27,7 +27,12 @@ FAILURES_SHOWN = 5
 BUILD = ("build", "--exclude-resource-type", "unit_test")
 ON_DEMAND = "on_demand"
 NOT_IN_A_BUILD = ("--exclude", f"tag:{ON_DEMAND}")
-ROLLUP_CHECKS = ("usage_rollups_equal_the_journal", "usage_rollups_equal_the_whole_journal")
+ROLLUP_CHECKS = (
+    "usage_rollups_equal_the_journal",
+    "usage_rollups_equal_the_whole_journal",
+    "usage_by_metadata_adds_up",
+    "usage_by_metadata_adds_up_everywhere",
+)
 OWNERS = {"rating": FINANCE_TEAM, "marts": FINANCE_TEAM}
 
 

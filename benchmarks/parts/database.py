@@ -7,7 +7,7 @@ from functools import partial
 from benchmarks.bench import Bench
 from benchmarks.generator import TABLE, Dataset, Shape
 from benchmarks.measuring import Measured, Series, StepFailed, Way, run_step, side_by_side, timed
-from benchmarks.parts.landing import in_database
+from benchmarks.parts.landing import in_database, landing_table
 from benchmarks.progress import say
 from benchmarks.report import Section, Verdict, ratio, table_of
 from benchmarks.server import Server
@@ -72,7 +72,7 @@ def _section(rows: int, series: dict[str, Series]) -> Section:
 
 
 def _land(server: Server, source: str, rows: int) -> Measured:
-    with server.warehouse() as name:
+    with landing_table(server) as name:
         server.settle()
         arguments = {"url": source, "table": SOURCE_TABLE}
         measured = run_step("ours", "land_table", arguments, **server.variables(name))

@@ -84,8 +84,8 @@ def _section(rows: int, series: dict[str, Series]) -> Section:
 
 
 def land(server: Server, pattern: str, rows: int) -> Measured:
-    """Land files into a fresh warehouse; anything but all of the rows is a failure."""
-    with server.warehouse() as name:
+    """Land files into an empty landing table; anything but all of the rows is a failure."""
+    with landing_table(server) as name:
         server.settle()
         variables = server.variables(name)
         measured = run_step("ours", "land_files", {"pattern": pattern}, **variables)
@@ -122,7 +122,7 @@ def copy(server: Server, files: Sequence[Path], *, at_once: int) -> Measured:
 
 @contextmanager
 def landing_table(server: Server) -> Iterator[str]:
-    """Yield a fresh warehouse whose landing table takes rows of the last days and the next."""
+    """Yield a fresh warehouse that has the day's partition, as all but the first pull find it."""
     with server.warehouse() as name:
         warehouse = Warehouse(url=server.url(name))
         ensure_days(warehouse, raw.usage_records, datetime.now(UTC).date())
