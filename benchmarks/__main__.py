@@ -4,7 +4,7 @@ import argparse
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psycopg2
@@ -42,12 +42,22 @@ def main() -> int:
         for name in arguments.only or PARTS:
             sections.append(_measured(name, bench))
             # After every part, so that what has been measured is not lost with what comes.
-            text = page(described, shlex.join(sys.argv[1:]), sections)
+            text = page(described, _asked(sys.argv[1:]), sections)
             arguments.output.write_text(text)
     finally:
         server.stop()
     say(f"wrote {arguments.output}")
     return int(any(section.has_failed for section in sections))
+
+
+def _asked(options: Sequence[str]) -> str:
+    """Return the options without the folders of this machine."""
+    kept = [
+        option
+        for before, option in zip(("", *options), options, strict=False)
+        if not {before, option} & {"--directory", "--output"}
+    ]
+    return shlex.join(kept)
 
 
 def _measured(name: str, bench: Bench) -> Section:
