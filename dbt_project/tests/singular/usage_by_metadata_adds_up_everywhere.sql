@@ -1,5 +1,5 @@
 -- What is known of usage by metadata, by instants and by buckets is the same usage: per month, its
--- sum and its records are those of the month. Reads all of these cells, so it is no part of a build.
+-- sum and its records are those of the month. Reads all of these cells: no part of a build.
 {{ config(tags=['on_demand']) }}
 with
 
