@@ -1,3 +1,13 @@
+{#- The keys that charges of any version name, by dimension, as a query. -#}
+{% macro keys_by_dimension() -%}
+    select
+        dimension_id,
+        array_agg(distinct metadata_key) as metadata_keys
+    from {{ source('catalog', 'dimension_keys') }}
+    group by dimension_id
+{%- endmacro %}
+
+
 {#-
     The group of a record: those of `keys` (an array, or null) that its metadata has, with their values
     as text. It is what filters, matches and breakdowns of charges see of a record.
@@ -72,5 +82,20 @@
                 or jsonb_exists({{ usage_filter }}, known.key)
         ),
         '{}'::jsonb
+    )
+{%- endmacro %}
+
+
+{#- The first of `rates` whose match a group has; the last one, the default, matches all. -#}
+{% macro first_rate(rates, price, usage_group) -%}
+    (
+        select {{ rates }}.rate
+        from {{ rates }}
+        where
+            {{ rates }}.catalog_version = {{ price }}.catalog_version
+            and {{ rates }}.price_id = {{ price }}.price_id
+            and {{ usage_group }} @> {{ rates }}.match
+        order by {{ rates }}.rate_number
+        limit 1
     )
 {%- endmacro %}

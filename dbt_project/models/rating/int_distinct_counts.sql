@@ -44,11 +44,7 @@ price_keys as (
 
 group_keys as (
 
-    select
-        dimension_id,
-        array_agg(distinct metadata_key) as metadata_keys
-    from {{ source('catalog', 'dimension_keys') }}
-    group by dimension_id
+    {{ keys_by_dimension() }}
 
 ),
 

@@ -21,7 +21,6 @@ dimensions as (
         catalog_version,
         dimension_id,
         aggregation,
-        carry_over,
         convert_multiply,
         convert_divide,
         rounding_decimals,
@@ -76,7 +75,6 @@ metered_parts as (
         parts.price_id,
         parts.bucket_then,
         dimensions.aggregation,
-        dimensions.carry_over,
         dimensions.convert_multiply,
         dimensions.convert_divide,
         dimensions.rounding_decimals,
@@ -229,21 +227,11 @@ converted as (
 
 ),
 
--- The first rate whose match the group has; the last one, the default, matches all.
 rated as (
 
     select
         converted.*,
-        (
-            select rates.rate
-            from rates
-            where
-                rates.catalog_version = converted.catalog_version
-                and rates.price_id = converted.price_id
-                and converted.pricing_group @> rates.match
-            order by rates.rate_number
-            limit 1
-        ) as rate
+        {{ first_rate('rates', 'converted', 'converted.pricing_group') }} as rate
     from converted
 
 )

@@ -105,7 +105,7 @@ tenant_values as (
         {{ group_by_keys(
             'pieces.usage_group',
             "parts.group_by || coalesce(price_keys.metadata_keys, '[]'::jsonb)"
-        ) }} as usage_group,
+        ) }} as seen_group,
         {{ usage_values_of_cells() }}
     from pieces
     inner join parts
@@ -122,10 +122,7 @@ tenant_values as (
         pieces.charge_id,
         pieces.part_number,
         pieces.tenant_id,
-        {{ group_by_keys(
-            'pieces.usage_group',
-            "parts.group_by || coalesce(price_keys.metadata_keys, '[]'::jsonb)"
-        ) }}
+        seen_group
 
 ),
 
@@ -136,22 +133,10 @@ weighed as (
         parts.invoice_id,
         parts.charge_id,
         parts.part_number,
-        {{ group_by_keys('tenant_values.usage_group', 'parts.group_by') }} as line_group,
+        {{ group_by_keys('tenant_values.seen_group', 'parts.group_by') }} as line_group,
         greatest(
             {{ aggregate_of_values('dimensions.aggregation') }}
-            * coalesce(
-                (
-                    select rates.rate
-                    from rates
-                    where
-                        rates.catalog_version = parts.catalog_version
-                        and rates.price_id = parts.price_id
-                        and tenant_values.usage_group @> rates.match
-                    order by rates.rate_number
-                    limit 1
-                ),
-                1
-            ),
+            * coalesce({{ first_rate('rates', 'parts', 'tenant_values.seen_group') }}, 1),
             0
         ) as weight
     from parts
@@ -191,8 +176,9 @@ whole_lines as (
         group_weights.line_group,
         group_weights.weight,
         periods.minor_units,
-        {{ round_to_currency('amounts.exact_amount', 'periods.minor_units') }}
-        * power(10::numeric, periods.minor_units) as minor_amount,
+        {{ to_minor(
+            round_to_currency('amounts.exact_amount', 'periods.minor_units'), 'periods.minor_units'
+        ) }} as minor_amount,
         quantities.quantity * 1000000000 as nano_quantity
     from group_weights
     inner join periods
@@ -230,5 +216,5 @@ select
     part_number::integer as part_number,
     line_group::jsonb as line_group,
     (nano_quantity / 1000000000)::numeric(38, 9) as quantity,
-    (minor_amount / power(10::numeric, minor_units))::numeric(20, 3) as amount
+    {{ from_minor('minor_amount', 'minor_units') }} as amount
 from split

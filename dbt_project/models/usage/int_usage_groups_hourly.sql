@@ -26,11 +26,7 @@ parameters as (
 -- Of all versions: what a closed invoice was priced by is kept as long as there is the invoice.
 keys as (
 
-    select
-        dimension_id,
-        array_agg(distinct metadata_key) as metadata_keys
-    from {{ source('catalog', 'dimension_keys') }}
-    group by dimension_id
+    {{ keys_by_dimension() }}
 
 ),
 
