@@ -1,4 +1,5 @@
--- Usage by metadata is the same usage: per month, its sum and its records are those of the month.
+-- Usage by metadata is the same usage: a dimension of which charges name keys has all of its months
+-- by metadata, and their sums and records are those of the months.
 with
 
 months as (
@@ -10,14 +11,18 @@ months as (
         quantity_sum,
         record_count
     from {{ ref('fct_usage_monthly') }}
-    where not {{ is_archived('usage_month') }}
+    where
+        not {{ is_archived('usage_month') }}
+        and dimension_id in (
+            select keys.dimension_id
+            from {{ source('catalog', 'dimension_keys') }} as keys
+        )
 
 ),
 
-refined as (
+months_by_metadata as (
 
     select
-        'month' as cell,
         tenant_id,
         dimension_id,
         usage_month,
@@ -29,42 +34,17 @@ refined as (
 )
 
 select
-    refined.cell,
     months.tenant_id,
     months.dimension_id,
     months.usage_month,
     months.quantity_sum,
-    refined.quantity_sum as refined_quantity_sum
-from refined
-inner join months
-    on
-        refined.tenant_id = months.tenant_id
-        and refined.dimension_id = months.dimension_id
-        and refined.usage_month = months.usage_month
-where
-    refined.quantity_sum <> months.quantity_sum
-    or refined.record_count <> months.record_count
-
-union all
-
--- A dimension of which charges name keys has all of its months by metadata.
-select
-    'missing' as cell,
-    months.tenant_id,
-    months.dimension_id,
-    months.usage_month,
-    months.quantity_sum,
-    null as refined_quantity_sum
+    months_by_metadata.quantity_sum as quantity_sum_by_metadata
 from months
-left join refined
+left join months_by_metadata
     on
-        months.tenant_id = refined.tenant_id
-        and months.dimension_id = refined.dimension_id
-        and months.usage_month = refined.usage_month
-        and refined.cell = 'month'
+        months.tenant_id = months_by_metadata.tenant_id
+        and months.dimension_id = months_by_metadata.dimension_id
+        and months.usage_month = months_by_metadata.usage_month
 where
-    refined.cell is null
-    and months.dimension_id in (
-        select keys.dimension_id
-        from {{ source('catalog', 'dimension_keys') }} as keys
-    )
+    (months.quantity_sum, months.record_count)
+    is distinct from (months_by_metadata.quantity_sum, months_by_metadata.record_count)
