@@ -1,6 +1,7 @@
 """Rules between a charge, its price and its dimension, and between the charges of a plan."""
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from itertools import combinations
 
 from models.contracts import Customer
@@ -199,8 +200,14 @@ def _groups(charge: Charge, dimension: Dimension | None) -> Iterator[Problem]:
 def _bounds(charge: Charge, plan: Plan) -> Iterator[Problem]:
     for key in ("minimum", "maximum"):
         amount = getattr(charge, key)
-        if amount is not None and decimals_of(amount) > minor_units(plan.currency):
-            yield charge.place.at(key).problem(
-                f"{plain(amount)} has more decimals than {plan.currency}, which has "
-                f"{minor_units(plan.currency)}"
-            )
+        if amount is not None:
+            yield from unpayable(charge.place.at(key), amount, plan.currency)
+
+
+def unpayable(place: Place, amount: Decimal, currency: str) -> Iterator[Problem]:
+    """Yield a problem if an amount cannot be paid in a currency, for its decimals."""
+    decimals = minor_units(currency)
+    if decimals_of(amount) > decimals:
+        yield place.problem(
+            f"{plain(amount)} has more decimals than {currency}, which has {decimals}"
+        )

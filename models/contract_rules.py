@@ -2,20 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 from itertools import combinations, product
 
-from models.charge_rules import shared_dimensions
+from models.charge_rules import shared_dimensions, unpayable
 from models.contract_terms import Commitment, Credit, Effective, Override, overlap
 from models.contracts import Contract, Customer
 from models.entries import repeated
-from models.fields import plain
-from models.money import decimals_of, minor_units
 from models.period_days import begins_on, period_starts
 from models.price_models import FlatPrice
 from models.prices import Plan
 from models.problems import Problem
-from models.yaml_files import Place
 
 
 def customer_rules(customer: Customer, plans: Mapping[str, Plan]) -> Iterator[Problem]:
@@ -98,7 +94,7 @@ def _unpayable_amounts(contract: Contract, plan: Plan) -> Iterator[Problem]:
     parts = [contract.minimum, *contract.discounts, *contract.commitments, *contract.credits]
     for part in parts:
         if part is not None and part.amount is not None:
-            yield from _unpayable(part.place.at("amount"), part.amount, plan.currency)
+            yield from unpayable(part.place.at("amount"), part.amount, plan.currency)
 
 
 def _term_of_whole_periods(
@@ -184,11 +180,3 @@ def _overlapping(
             yield second.place.problem(
                 f"two {what} hold on the same day; the other one is in {first.place}"
             )
-
-
-def _unpayable(place: Place, amount: Decimal, currency: str) -> Iterator[Problem]:
-    decimals = minor_units(currency)
-    if decimals_of(amount) > decimals:
-        yield place.problem(
-            f"{plain(amount)} has more decimals than {currency}, which has {decimals}"
-        )
