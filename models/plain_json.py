@@ -89,7 +89,8 @@ class _Lines:
     def nothing_else(self) -> str:
         """Return the condition that the lines are made of their tokens and the fixed text."""
         before, after = self._composed()
-        unused = [self._is_any(token) for token in self._unused()]
+        tokens = self._tokens.items()
+        unused = [_is_any(self._raw(token)) for path, token in tokens if path not in self._used]
         if self._literal is None:
             whole = f"line = {before}"
         else:
@@ -216,13 +217,6 @@ class _Lines:
             f"concat('{{', {', '.join([*pieces, chr(39) + '}' + chr(39)])})",
             " and ".join(conditions) or "true",
         )
-
-    def _unused(self) -> list[Token]:
-        return [token for path, token in self._tokens.items() if path not in self._used]
-
-    def _is_any(self, token: Token) -> str:
-        """Return the condition that Python reads a token without trouble."""
-        return _is_any(self._raw(token))
 
     def _raw(self, token: Token) -> str:
         """Return a token as JSON. A text of this shape may be null in other lines."""
