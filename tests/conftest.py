@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import URL, text
 
 from connectors.database import open_engine
-from connectors.embedded_databases import OWNER, Address
+from connectors.embedded_databases import OWNER, SUPERUSER, Address
 from connectors.embedded_postgres import EmbeddedPostgres
 from connectors.schema import prepare_warehouse
 from connectors.warehouse import Warehouse
@@ -44,12 +44,17 @@ def address_of(server: EmbeddedPostgres, database: str, user: str = OWNER) -> st
     return url.render_as_string(hide_password=False)
 
 
-def execute(server: EmbeddedPostgres, statement: str) -> None:
+def execute(server: EmbeddedPostgres, statement: str, user: str = OWNER) -> None:
     """Execute a statement that cannot be part of a transaction, such as ``create database``."""
-    engine = open_engine(address_of(server, "meterhouse"))
+    engine = open_engine(address_of(server, "meterhouse", user))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(statement))
     engine.dispose()
+
+
+def drop_database(server: EmbeddedPostgres, name: str) -> None:
+    """Drop a database, whoever is in it: only a superuser may stop an autovacuum worker there."""
+    execute(server, f"drop database {name} with (force)", SUPERUSER)
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +93,7 @@ def empty_database(postgres: EmbeddedPostgres) -> Iterator[str]:
     name = f"test_{secrets.token_hex(6)}"
     execute(postgres, f"create database {name}")
     yield address_of(postgres, name)
-    execute(postgres, f"drop database {name} with (force)")
+    drop_database(postgres, name)
 
 
 @contextmanager
@@ -99,7 +104,7 @@ def fresh_warehouse(postgres: EmbeddedPostgres, template: str) -> Iterator[Wareh
     warehouse = Warehouse(url=address_of(postgres, name))
     yield warehouse
     warehouse.close()
-    execute(postgres, f"drop database {name} with (force)")
+    drop_database(postgres, name)
 
 
 def environment_of(warehouse: Warehouse) -> dict[str, str]:
