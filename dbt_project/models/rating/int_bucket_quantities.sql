@@ -6,37 +6,16 @@ parts as (
         invoice_id,
         charge_id,
         part_number,
-        catalog_version,
-        dimension_id,
-        price_id,
+        price_keys,
         bucket_every,
         bucket_then,
         timezone,
         part_start_at,
         part_end_at,
-        part_days
-    from {{ ref('int_charge_parts') }}
-    where bucket_every is not null
-
-),
-
-dimensions as (
-
-    select
-        catalog_version,
-        dimension_id,
+        part_days,
         aggregation
-    from {{ source('catalog', 'dimensions') }}
-
-),
-
-price_keys as (
-
-    select
-        catalog_version,
-        price_id,
-        metadata_keys
-    from {{ ref('int_price_keys') }}
+    from {{ ref('int_metered_parts') }}
+    where bucket_every is not null
 
 ),
 
@@ -87,19 +66,11 @@ bucketed as (
                 extract(epoch from parts.part_end_at - {{ utc_hour('parts.part_start_at') }}) / 3600
             )
         end as bucket_count,
-        dimensions.aggregation,
-        {{ group_by_keys('cells.usage_group', 'price_keys.metadata_keys') }} as pricing_group,
+        parts.aggregation,
+        {{ group_by_keys('cells.usage_group', 'parts.price_keys') }} as pricing_group,
         cells.tenant_id,
         {{ usage_values('cells') }}
     from parts
-    inner join dimensions
-        on
-            parts.catalog_version = dimensions.catalog_version
-            and parts.dimension_id = dimensions.dimension_id
-    left join price_keys
-        on
-            parts.catalog_version = price_keys.catalog_version
-            and parts.price_id = price_keys.price_id
     inner join spans
         on
             parts.invoice_id = spans.invoice_id

@@ -6,41 +6,11 @@ parts as (
         invoice_id,
         charge_id,
         part_number,
-        catalog_version,
-        dimension_id,
-        price_id,
-        bucket_every
-    from {{ ref('int_charge_parts') }}
-
-),
-
-dimensions as (
-
-    select
-        catalog_version,
-        dimension_id,
+        price_keys,
+        period_start_at,
         carry_over
-    from {{ source('catalog', 'dimensions') }}
-    where aggregation = 'latest'
-
-),
-
-periods as (
-
-    select
-        invoice_id,
-        period_start_at
-    from {{ ref('int_contract_periods') }}
-
-),
-
-price_keys as (
-
-    select
-        catalog_version,
-        price_id,
-        metadata_keys
-    from {{ ref('int_price_keys') }}
+    from {{ ref('int_metered_parts') }}
+    where aggregation = 'latest' and bucket_every is null
 
 ),
 
@@ -81,20 +51,10 @@ tenant_levels as (
         parts.invoice_id,
         parts.charge_id,
         parts.part_number,
-        {{ group_by_keys('cells.usage_group', 'price_keys.metadata_keys') }} as pricing_group,
+        {{ group_by_keys('cells.usage_group', 'parts.price_keys') }} as pricing_group,
         cells.tenant_id,
         {{ latest_by('cells.quantity_last', 'cells.last_recorded_at', 'true') }} as quantity
     from parts
-    inner join dimensions
-        on
-            parts.catalog_version = dimensions.catalog_version
-            and parts.dimension_id = dimensions.dimension_id
-    inner join periods
-        on parts.invoice_id = periods.invoice_id
-    left join price_keys
-        on
-            parts.catalog_version = price_keys.catalog_version
-            and parts.price_id = price_keys.price_id
     inner join spans
         on
             parts.invoice_id = spans.invoice_id
@@ -106,9 +66,7 @@ tenant_levels as (
             and spans.dimension_id = cells.dimension_id
             and spans.span_end_at > cells.started_at
             and {{ meets_filter('cells.usage_group', 'spans.usage_filter') }}
-    where
-        parts.bucket_every is null
-        and (dimensions.carry_over or cells.started_at >= periods.period_start_at)
+    where parts.carry_over or cells.started_at >= parts.period_start_at
     group by
         parts.invoice_id,
         parts.charge_id,

@@ -13,32 +13,10 @@ parts as (
         invoice_id,
         charge_id,
         part_number,
-        catalog_version,
-        dimension_id,
-        price_id
-    from {{ ref('int_charge_parts') }}
-    where bucket_every is null
-
-),
-
-dimensions as (
-
-    select
-        catalog_version,
-        dimension_id,
+        price_keys,
         distinct_on
-    from {{ source('catalog', 'dimensions') }}
-    where aggregation = 'count_distinct'
-
-),
-
-price_keys as (
-
-    select
-        catalog_version,
-        price_id,
-        metadata_keys
-    from {{ ref('int_price_keys') }}
+    from {{ ref('int_metered_parts') }}
+    where aggregation = 'count_distinct' and bucket_every is null
 
 ),
 
@@ -75,22 +53,14 @@ counted_spans as (
         spans.invoice_id,
         spans.charge_id,
         spans.part_number,
-        dimensions.distinct_on,
-        price_keys.metadata_keys
+        parts.distinct_on,
+        parts.price_keys
     from spans
     inner join parts
         on
             spans.invoice_id = parts.invoice_id
             and spans.charge_id = parts.charge_id
             and spans.part_number = parts.part_number
-    inner join dimensions
-        on
-            parts.catalog_version = dimensions.catalog_version
-            and parts.dimension_id = dimensions.dimension_id
-    left join price_keys
-        on
-            parts.catalog_version = price_keys.catalog_version
-            and parts.price_id = price_keys.price_id
 
 ),
 
@@ -115,7 +85,7 @@ whole_days as (
         counted_spans.invoice_id,
         counted_spans.charge_id,
         counted_spans.part_number,
-        {{ group_by_keys('values_daily.usage_group', 'counted_spans.metadata_keys') }}
+        {{ group_by_keys('values_daily.usage_group', 'counted_spans.price_keys') }}
             as pricing_group,
         values_daily.metadata_value
     from counted_spans
@@ -180,7 +150,7 @@ cut_values as (
         counted_spans.invoice_id,
         counted_spans.charge_id,
         counted_spans.part_number,
-        {{ group_by_keys('entries.usage_group', 'counted_spans.metadata_keys') }} as pricing_group,
+        {{ group_by_keys('entries.usage_group', 'counted_spans.price_keys') }} as pricing_group,
         {{ json_text('entries.metadata', 'counted_spans.distinct_on') }} as metadata_value
     from cut_entries as entries
     inner join counted_spans

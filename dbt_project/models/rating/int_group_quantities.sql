@@ -1,31 +1,21 @@
 with
 
-parts as (
+metered_parts as (
 
     select
         invoice_id,
         charge_id,
         part_number,
         catalog_version,
-        dimension_id,
         price_id,
-        bucket_then
-    from {{ ref('int_charge_parts') }}
-    where dimension_id is not null
-
-),
-
-dimensions as (
-
-    select
-        catalog_version,
-        dimension_id,
+        price_keys,
+        bucket_then,
         aggregation,
         convert_multiply,
         convert_divide,
         rounding_decimals,
         rounding_mode
-    from {{ source('catalog', 'dimensions') }}
+    from {{ ref('int_metered_parts') }}
 
 ),
 
@@ -55,43 +45,6 @@ pieces as (
 
 ),
 
-price_keys as (
-
-    select
-        catalog_version,
-        price_id,
-        metadata_keys
-    from {{ ref('int_price_keys') }}
-
-),
-
-metered_parts as (
-
-    select
-        parts.invoice_id,
-        parts.charge_id,
-        parts.part_number,
-        parts.catalog_version,
-        parts.price_id,
-        parts.bucket_then,
-        dimensions.aggregation,
-        dimensions.convert_multiply,
-        dimensions.convert_divide,
-        dimensions.rounding_decimals,
-        dimensions.rounding_mode,
-        price_keys.metadata_keys
-    from parts
-    inner join dimensions
-        on
-            parts.catalog_version = dimensions.catalog_version
-            and parts.dimension_id = dimensions.dimension_id
-    left join price_keys
-        on
-            parts.catalog_version = price_keys.catalog_version
-            and parts.price_id = price_keys.price_id
-
-),
-
 -- A level (max, latest, ...) belongs to a tenant: a customer's level is the sum over its tenants.
 tenant_values as (
 
@@ -100,7 +53,7 @@ tenant_values as (
         pieces.charge_id,
         pieces.part_number,
         pieces.tenant_id,
-        {{ group_by_keys('pieces.usage_group', 'metered_parts.metadata_keys') }} as pricing_group,
+        {{ group_by_keys('pieces.usage_group', 'metered_parts.price_keys') }} as pricing_group,
         metered_parts.aggregation,
         {{ usage_values_of_cells() }}
     from pieces

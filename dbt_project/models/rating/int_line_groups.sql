@@ -16,21 +16,12 @@ parts as (
         charge_id,
         part_number,
         catalog_version,
-        dimension_id,
         price_id,
-        group_by
-    from {{ ref('int_charge_parts') }}
-    where group_by is not null
-
-),
-
-dimensions as (
-
-    select
-        catalog_version,
-        dimension_id,
+        price_keys,
+        group_by,
         aggregation
-    from {{ source('catalog', 'dimensions') }}
+    from {{ ref('int_metered_parts') }}
+    where group_by is not null
 
 ),
 
@@ -84,16 +75,6 @@ amounts as (
 
 ),
 
-price_keys as (
-
-    select
-        catalog_version,
-        price_id,
-        metadata_keys
-    from {{ ref('int_price_keys') }}
-
-),
-
 -- By what the line and its price tell apart; other keys of the usage's groups are other charges'.
 tenant_values as (
 
@@ -104,7 +85,7 @@ tenant_values as (
         pieces.tenant_id,
         {{ group_by_keys(
             'pieces.usage_group',
-            "parts.group_by || coalesce(price_keys.metadata_keys, '[]'::jsonb)"
+            'parts.group_by || parts.price_keys'
         ) }} as seen_group,
         {{ usage_values_of_cells() }}
     from pieces
@@ -113,10 +94,6 @@ tenant_values as (
             pieces.invoice_id = parts.invoice_id
             and pieces.charge_id = parts.charge_id
             and pieces.part_number = parts.part_number
-    left join price_keys
-        on
-            parts.catalog_version = price_keys.catalog_version
-            and parts.price_id = price_keys.price_id
     group by
         pieces.invoice_id,
         pieces.charge_id,
@@ -135,15 +112,11 @@ weighed as (
         parts.part_number,
         {{ group_by_keys('tenant_values.seen_group', 'parts.group_by') }} as line_group,
         greatest(
-            {{ aggregate_of_values('dimensions.aggregation') }}
+            {{ aggregate_of_values('parts.aggregation') }}
             * coalesce({{ first_rate('rates', 'parts', 'tenant_values.seen_group') }}, 1),
             0
         ) as weight
     from parts
-    inner join dimensions
-        on
-            parts.catalog_version = dimensions.catalog_version
-            and parts.dimension_id = dimensions.dimension_id
     inner join tenant_values
         on
             parts.invoice_id = tenant_values.invoice_id

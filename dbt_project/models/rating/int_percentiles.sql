@@ -6,33 +6,12 @@ parts as (
         invoice_id,
         charge_id,
         part_number,
-        catalog_version,
-        dimension_id,
-        price_id,
+        price_keys,
         part_start_at,
-        part_end_at
-    from {{ ref('int_charge_parts') }}
-
-),
-
-dimensions as (
-
-    select
-        catalog_version,
-        dimension_id,
+        part_end_at,
         percentile
-    from {{ source('catalog', 'dimensions') }}
+    from {{ ref('int_metered_parts') }}
     where aggregation = 'percentile'
-
-),
-
-price_keys as (
-
-    select
-        catalog_version,
-        price_id,
-        metadata_keys
-    from {{ ref('int_price_keys') }}
 
 ),
 
@@ -73,20 +52,12 @@ buckets as (
         parts.invoice_id,
         parts.charge_id,
         parts.part_number,
-        {{ group_by_keys('moments.usage_group', 'price_keys.metadata_keys') }} as pricing_group,
-        dimensions.percentile,
+        {{ group_by_keys('moments.usage_group', 'parts.price_keys') }} as pricing_group,
+        parts.percentile,
         extract(epoch from parts.part_end_at - parts.part_start_at) / 300 as bucket_count,
         moments.started_at,
         sum(moments.quantity_sum) as quantity
     from parts
-    inner join dimensions
-        on
-            parts.catalog_version = dimensions.catalog_version
-            and parts.dimension_id = dimensions.dimension_id
-    left join price_keys
-        on
-            parts.catalog_version = price_keys.catalog_version
-            and parts.price_id = price_keys.price_id
     inner join spans
         on
             parts.invoice_id = spans.invoice_id
@@ -105,7 +76,7 @@ buckets as (
         parts.charge_id,
         parts.part_number,
         pricing_group,
-        dimensions.percentile,
+        parts.percentile,
         parts.part_end_at,
         parts.part_start_at,
         moments.started_at

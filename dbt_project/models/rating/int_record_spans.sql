@@ -7,9 +7,12 @@ parts as (
         charge_id,
         part_number,
         catalog_version,
-        dimension_id,
-        price_id
-    from {{ ref('int_charge_parts') }}
+        price_id,
+        convert_multiply,
+        convert_divide,
+        rounding_decimals,
+        rounding_mode
+    from {{ ref('int_metered_parts') }}
 
 ),
 
@@ -43,19 +46,6 @@ tiers as (
 
 ),
 
-dimensions as (
-
-    select
-        catalog_version,
-        dimension_id,
-        convert_multiply,
-        convert_divide,
-        rounding_decimals,
-        rounding_mode
-    from {{ source('catalog', 'dimensions') }}
-
-),
-
 spans as (
 
     select
@@ -81,10 +71,10 @@ select
     spans.usage_filter::jsonb as usage_filter,
     spans.span_start_at::timestamptz as span_start_at,
     spans.span_end_at::timestamptz as span_end_at,
-    dimensions.convert_multiply::numeric(38, 12) as convert_multiply,
-    dimensions.convert_divide::numeric(38, 12) as convert_divide,
-    dimensions.rounding_decimals::integer as rounding_decimals,
-    dimensions.rounding_mode::text as rounding_mode,
+    parts.convert_multiply::numeric(38, 12) as convert_multiply,
+    parts.convert_divide::numeric(38, 12) as convert_divide,
+    parts.rounding_decimals::integer as rounding_decimals,
+    parts.rounding_mode::text as rounding_mode,
     tiers.unit_amount::numeric(38, 12) as unit_amount,
     prices.fixed_amount::numeric(38, 12) as fixed_amount,
     prices.free_records::bigint as free_records,
@@ -105,7 +95,3 @@ inner join tiers
     on
         parts.catalog_version = tiers.catalog_version
         and parts.price_id = tiers.price_id
-inner join dimensions
-    on
-        parts.catalog_version = dimensions.catalog_version
-        and parts.dimension_id = dimensions.dimension_id

@@ -7,48 +7,19 @@ parameters as (
 
 ),
 
-periods as (
-
-    select
-        invoice_id,
-        period_start_at
-    from {{ ref('int_contract_periods') }}
-
-),
-
 parts as (
 
     select
         invoice_id,
         charge_id,
         part_number,
-        catalog_version,
-        dimension_id,
-        price_id,
-        is_closed
-    from {{ ref('int_charge_parts') }}
-
-),
-
-dimensions as (
-
-    select
-        catalog_version,
-        dimension_id,
+        price_keys,
+        is_closed,
+        period_start_at,
         has_deltas,
         carry_over
-    from {{ source('catalog', 'dimensions') }}
+    from {{ ref('int_metered_parts') }}
     where aggregation = 'time_weighted'
-
-),
-
-price_keys as (
-
-    select
-        catalog_version,
-        price_id,
-        metadata_keys
-    from {{ ref('int_price_keys') }}
 
 ),
 
@@ -100,26 +71,16 @@ weighted_spans as (
             when parts.is_closed then spans.span_end_at
             else least(spans.span_end_at, parameters.as_of)
         end as held_until_at,
-        dimensions.has_deltas,
-        coalesce(price_keys.metadata_keys, '[]'::jsonb) as price_keys,
-        case when not dimensions.carry_over then periods.period_start_at end as begins_at
+        parts.has_deltas,
+        parts.price_keys,
+        case when not parts.carry_over then parts.period_start_at end as begins_at
     from parts
     cross join parameters
-    inner join dimensions
-        on
-            parts.catalog_version = dimensions.catalog_version
-            and parts.dimension_id = dimensions.dimension_id
-    inner join periods
-        on parts.invoice_id = periods.invoice_id
     inner join spans
         on
             parts.invoice_id = spans.invoice_id
             and parts.charge_id = spans.charge_id
             and parts.part_number = spans.part_number
-    left join price_keys
-        on
-            parts.catalog_version = price_keys.catalog_version
-            and parts.price_id = price_keys.price_id
 
 ),
 
