@@ -24,10 +24,11 @@ class Part:
     billable: Decimal
 
     def owed(self, by_units: Decimal, by_days: Decimal = ZERO) -> Decimal:
-        """Return an amount: flat amounts and levels are due for the days of the part."""
-        if self.is_level:
-            return exact((by_units + by_days) * self.days / self.of_days)
-        return exact(by_units + by_days * self.days / self.of_days)
+        """Return an amount, times the days of the period, which leaves nothing to be rounded.
+
+        Flat amounts and levels are due for the days of the part.
+        """
+        return by_units * (self.days if self.is_level else self.of_days) + by_days * self.days
 
 
 def rates_of(price: dict) -> list[tuple[dict, Decimal]]:
@@ -57,10 +58,19 @@ def group_of(record: Record, keys: Sequence[str]) -> tuple:
 
 
 def amounts(parts: Sequence[Part], *, spanning: bool = False) -> list[Decimal]:
-    """Return what each part of a period costs, as the exact sum of what each tier contributes."""
+    """Return what each part of a period costs: what its tiers contribute, rounded as one."""
     return [
-        sum(_slices(parts, number, spanning=spanning), ZERO) + _of_records(parts, number)
-        for number in range(len(parts))
+        exact(owed / part.of_days)
+        for owed, part in zip(owed_days(parts, spanning=spanning), parts, strict=True)
+    ]
+
+
+def owed_days(parts: Sequence[Part], *, spanning: bool = False) -> list[Decimal]:
+    """Return what each part costs, times the days of the period."""
+    return [
+        sum(_slices(parts, number, spanning=spanning), ZERO)
+        + _of_records(parts, number) * part.of_days
+        for number, part in enumerate(parts)
     ]
 
 
@@ -87,7 +97,7 @@ def _slices(parts: Sequence[Part], position: int, *, spanning: bool) -> Iterator
     for tier in tiers:
         units = (tier.inside(now) - tier.inside(before)) * tier.unit
         flat = tier.flat * (int(is_first) if tier.above is None else tier.rise(before, now))
-        yield exact(units + flat) if spanning else part.owed(units, flat)
+        yield (units + flat) * part.of_days if spanning else part.owed(units, flat)
 
 
 @dataclass(frozen=True)
@@ -165,7 +175,7 @@ def _of_records(parts: Sequence[Part], position: int) -> Decimal:
                 seen += 1
             if n == position:
                 cost += priced
-    return exact(cost) - exact(part.billable * number(part.price["percent"]) / 100)
+    return cost - part.billable * number(part.price["percent"]) / 100
 
 
 def _record(price: dict, value: Decimal, seen: int, carried: Decimal) -> Decimal:

@@ -11,7 +11,7 @@ from tests.reference.fees import parts_of, price_on
 from tests.reference.lines import Line
 from tests.reference.numbers import ZERO, exact, number, quotient, rounded
 from tests.reference.periods import Period, start_of
-from tests.reference.prices import Part, amounts, group_of, keys_of, rate_for
+from tests.reference.prices import Part, amounts, group_of, keys_of, owed_days, rate_for
 from tests.reference.quantities import (
     Record,
     aggregate,
@@ -48,13 +48,7 @@ def usage_lines(deal: Deal, charge: dict, period: Period) -> Iterator[Line]:
     due = amounts(parts, spanning=charge.get("tiers_span") == "period")
     for n, (start, end) in enumerate(days):
         if parts[n].price["model"] == "seat":
-            due[n] = sum(
-                (
-                    amounts([replace(parts[n], billable=seats, days=held_days, of_days=of_days)])[0]
-                    for seats, held_days, of_days in _seats(deal, charge, period, start, end)
-                ),
-                ZERO,
-            )
+            due[n] = _due_of_seats(parts[n], list(_seats(deal, charge, period, start, end)))
         if quantities[n] or due[n]:
             yield Line(
                 f"{deal.invoice_id(period)}/usage/{charge['id']}/{n + 1}",
@@ -67,6 +61,14 @@ def usage_lines(deal: Deal, charge: dict, period: Period) -> Iterator[Line]:
                 due[n],
                 deal.payable(due[n]),
             )
+
+
+def _due_of_seats(part: Part, stretches: list[tuple[Decimal, int, int]]) -> Decimal:
+    """Return what seats cost in a part, stretch by stretch, rounded as one."""
+    owed, whole = ZERO, 1
+    for seats, days, whole in stretches:
+        owed += owed_days([replace(part, billable=seats, days=days, of_days=whole)])[0]
+    return exact(owed / whole)
 
 
 def capacity_lines(deal: Deal, charge: dict, period: Period) -> Iterator[Line]:

@@ -206,18 +206,43 @@ slices as (
 ),
 
 -- Where a change of price splits the period, a level and a flat amount are due for the days of the
--- part; what adds up has its own quantity in each part. It is rounded once.
-amounts as (
+-- part; what adds up has its own quantity in each part.
+owed as (
 
     select
         slices.*,
-        {{ divide(
-            'slices.flat_amount * slices.flat_count * slices.due_days'
-            ' + slices.slice_quantity * slices.unit_amount'
-            ' * case when slices.is_level then slices.due_days else slices.period_days end',
-            'slices.period_days'
-        ) }} as exact_amount
+        slices.flat_amount * slices.flat_count * slices.due_days
+        + slices.slice_quantity * slices.unit_amount
+        * case when slices.is_level then slices.due_days else slices.period_days end
+            as amount_times_days
     from slices
+
+),
+
+running as (
+
+    select
+        owed.*,
+        sum(owed.amount_times_days) over (
+            partition by owed.invoice_id, owed.charge_id, owed.part_number
+            order by owed.pricing_group, owed.slice_kind, owed.tier_number
+            rows between unbounded preceding and current row
+        ) as amount_times_days_until
+    from owed
+
+),
+
+-- All slices of a line are rounded as one: each is what it adds to those before it, so that thirds
+-- of a line add up to it.
+amounts as (
+
+    select
+        running.*,
+        {{ divide('running.amount_times_days_until', 'running.period_days') }}
+        - {{ divide(
+            'running.amount_times_days_until - running.amount_times_days', 'running.period_days'
+        ) }} as exact_amount
+    from running
 
 )
 

@@ -120,7 +120,7 @@ select
     ({{ in_priced_units('units_until', 'running') }})::numeric(38, 9) as quantity_until,
     ({{ in_priced_units('units_of_span', 'running') }})::numeric(38, 9) as quantity_of_span,
     record_count::bigint as record_count,
-    bound_amount::numeric(38, 12) as bound_amount,
+    bound_amount::numeric(58, 20) as bound_amount,
     unit_amount::numeric(38, 12) as unit_amount,
     fixed_amount::numeric(38, 12) as fixed_amount,
     part_days::integer as part_days,

@@ -81,7 +81,7 @@ record_sums as (
         sum(charged_value) as charged_value,
         count(*) filter (where is_charged) as record_count,
         sum(exact_amount)
-        - round(sum(charged_value) * unit_amount, 12)
+        - sum(charged_value) * unit_amount
         - count(*) filter (where is_charged) * fixed_amount as bound_amount
     from {{ ref('int_record_amounts') }}
     group by invoice_id, charge_id, part_number, unit_amount, fixed_amount
@@ -154,7 +154,7 @@ select
             else measured.record_count
         end
     )::bigint as record_count,
-    coalesce(record_sums.bound_amount, 0)::numeric(38, 12) as bound_amount,
+    coalesce(record_sums.bound_amount, 0)::numeric(58, 20) as bound_amount,
     measured.unit_amount::numeric(38, 12) as unit_amount,
     prices.fixed_amount::numeric(38, 12) as fixed_amount,
     measured.part_days::integer as part_days,

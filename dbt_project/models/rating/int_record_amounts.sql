@@ -213,5 +213,5 @@ select
     is_charged::boolean as is_charged,
     unit_amount::numeric(38, 12) as unit_amount,
     fixed_amount::numeric(38, 12) as fixed_amount,
-    round(exact_amount, 12)::numeric(38, 12) as exact_amount
+    exact_amount::numeric(58, 20) as exact_amount
 from amounts
