@@ -98,12 +98,12 @@ def examples(page: str) -> Iterator[Example]:
 def _example(topic: str, title: str, text: str) -> Example:
     blocks = BLOCK.findall(text)
     kinds = [kind for kind, _ in blocks]
-    tables = list(_tables(BLOCK.sub("", text)))
-    lines = [table for table in tables if table[0].keys() >= LINE_COLUMNS]
-    groups = [table for table in tables if table[0].keys() == GROUP_COLUMNS]
+    told_tables = list(tables(BLOCK.sub("", text)))
+    lines = [table for table in told_tables if table[0].keys() >= LINE_COLUMNS]
+    groups = [table for table in told_tables if table[0].keys() == GROUP_COLUMNS]
     if kinds.count("yaml") != 1 or kinds.count("csv") > 1 or len(kinds) > 2:
         raise PageError(f"{title}: expected one block of yaml, and at most one of csv")
-    if len(lines) != 1 or len(lines) + len(groups) != len(tables):
+    if len(lines) != 1 or len(lines) + len(groups) != len(told_tables):
         raise PageError(f"{title}: expected one table of lines with {sorted(LINE_COLUMNS)}")
     told = dict(blocks)
     usage = list(csv.DictReader(told.get("csv", "").splitlines()))
@@ -117,7 +117,8 @@ def _example(topic: str, title: str, text: str) -> Example:
     )
 
 
-def _tables(text: str) -> Iterator[Table]:
+def tables(text: str) -> Iterator[Table]:
+    """Yield the tables of a text, each row by the names of its columns."""
     for found in re.findall(r"(?:^\|.*\|\n)+", text, flags=re.MULTILINE):
         head, _, *rows = (
             [cell.strip() for cell in row.strip().strip("|").split("|")]
