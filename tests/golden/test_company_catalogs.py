@@ -61,6 +61,12 @@ def money(amount: Decimal, currency: str) -> str:
     return f"{amount:.{minor_units(currency)}f}"
 
 
+def test_every_catalog_has_a_page() -> None:
+    folders = {page.parent.name for page in CATALOGS.rglob("*.yml")}
+    assert {company.name for company in COMPANIES} == folders
+    assert len(folders) == 5
+
+
 @pytest.mark.parametrize("company", COMPANIES, ids=lambda company: company.name)
 def test_a_catalog_stands_on_its_own(company: Company) -> None:
     catalog = load_catalog(CATALOGS / company.name)
