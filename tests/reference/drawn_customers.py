@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from itertools import islice
+from itertools import islice, takewhile
 
 from tests.reference.dice import ZONES, Dice, text
 from tests.reference.drawn_prices import (
@@ -130,6 +130,7 @@ def _contract(
         drawn["minimum"] = {"amount": dice.pick("0", "10", "100", "1000")}
     if dice.chance(25):
         drawn["commitments"] = _commitments(dice, drawn, plan)
+        _paid_in_instalments(dice, drawn, plan)
     if dice.chance(35):
         drawn["credits"] = [
             _credit(dice, plan, number, start, last) for number in range(dice.randint(1, 3))
@@ -197,7 +198,7 @@ def _discount(dice: Dice, plan: dict, start: date, last: date) -> dict:
 def _commitments(dice: Dice, contract: dict, plan: dict) -> list[dict]:
     """Return commitments for the whole contract, or for some of its periods."""
     periods = list(islice(all_periods(contract, plan["interval"]), 6))
-    drawn = {"amount": dice.pick("10", "100", "1000", "5000")}
+    drawn: dict = {"amount": dice.pick("10", "100", "1000", "5000")}
     if dice.chance(60):
         drawn["overage_factor"] = dice.pick("1.2", "0.85", "2", "1")
     if ("end" in contract and dice.chance(40)) or not periods:
@@ -209,6 +210,25 @@ def _commitments(dice: Dice, contract: dict, plan: dict) -> list[dict]:
         following = {"from": str(periods[last].end), "to": str(periods[-1].end)}
         terms.append({"amount": "50", "overage_factor": "1.5"} | following)
     return terms
+
+
+def _paid_in_instalments(dice: Dice, contract: dict, plan: dict) -> None:
+    """Let some commitments be paid in instalments, where nothing is billed beside them."""
+    prices = [one["price"] for one in (*plan["charges"], *contract.get("overrides", []))]
+    if "minimum" in contract or any(price.get("timing") == "advance" for price in prices):
+        return
+    for commitment in contract["commitments"]:
+        since = commitment.get("from", contract["start"])
+        until = commitment.get("to") or contract["end"]
+        starts = takewhile(
+            lambda start, until=until: str(start) < until,
+            (period.start for period in all_periods(contract, plan["interval"])),
+        )
+        count = sum(str(start) >= since for start in starts)
+        if count and dice.chance(60):
+            commitment["instalments"] = dice.choice(
+                [number for number in range(1, count + 1) if not count % number]
+            )
 
 
 def _credit(dice: Dice, plan: dict, number: int, start: date, last: date) -> dict:

@@ -1,12 +1,14 @@
 """What a contract adds to the lines of its charges: bounds, minimum and commitments."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise, takewhile
 
 from tests.reference.deal import Deal
 from tests.reference.lines import Line, total
-from tests.reference.numbers import ZERO, exact, number
-from tests.reference.periods import Period, day
+from tests.reference.numbers import ZERO, exact, minor_units, number, split
+from tests.reference.periods import Period, all_periods, day
 
 
 def whole(deal: Deal, period: Period, name: str, amount: Decimal, charge=None) -> Line:
@@ -48,9 +50,13 @@ class Commitments:
         self.minimums: dict[int, Decimal] = {}
 
     def lines(self, period: Period, charged: Decimal, minimum: Sequence[Line]) -> Iterator[Line]:
-        """Yield what is dearer beyond a commitment, and what is missing at its end."""
+        """Yield what is dearer beyond a commitment, and what is missing at its end.
+
+        Of one in instalments: those that are due, and what is drawn from it.
+        """
         for position, commitment in enumerate(self.deal.contract.get("commitments", []), 1):
             since, until = self._term(commitment)
+            yield from self._instalments(period, position, commitment)
             if not since <= period.start < until:
                 continue
             amount = number(commitment["amount"])
@@ -62,8 +68,33 @@ class Commitments:
             missing = amount - self.used[position] - self.minimums[position]
             if exact(dearer):
                 yield whole(self.deal, period, f"commitment/{position}/overage", dearer)
-            if period.end >= until and missing > 0:
+            if "instalments" in commitment:
+                if beyond != charged:
+                    yield whole(
+                        self.deal, period, f"commitment/{position}/prepaid", beyond - charged
+                    )
+            elif period.end >= until and missing > 0:
                 yield whole(self.deal, period, f"commitment/{position}/remainder", missing)
+
+    def _instalments(self, period: Period, position: int, commitment: dict) -> Iterator[Line]:
+        """Yield what is due with a period: with the next one, or as the first with itself."""
+        count = commitment.get("instalments")
+        if count is None:
+            return
+        since, until = self._term(commitment)
+        begun = takewhile(
+            lambda one: one.start < until, all_periods(self.deal.contract, self.deal.interval)
+        )
+        first, *others = [one.start for one in begun]
+        starts = [start for start in (first, *others) if start >= since]
+        days = [*starts[:: len(starts) // count], until]
+        units = minor_units(self.deal.plan["currency"])
+        amounts = split(number(commitment["amount"]), [Decimal(1)] * count, units)
+        for part, (due, covered) in enumerate(pairwise(days), 1):
+            if due == period.end or due == period.start == first:
+                name = f"commitment/{position}/instalment/{part}"
+                line = whole(self.deal, period, name, amounts[part - 1])
+                yield replace(line, start=due, end=covered)
 
     def _term(self, commitment: dict):
         start = day(commitment.get("from")) or day(self.deal.contract["start"])

@@ -217,6 +217,27 @@ def test_a_commitment_is_drawn_down_period_by_period():
     }
 
 
+def test_instalments_pay_a_commitment_in_advance():
+    calls = {"id": "calls", "dimension": "calls", "price": per_unit("1")}
+    records = [
+        ("2026-01-10T00:00:00Z", "calls", "300"),
+        ("2026-02-10T00:00:00Z", "calls", "600"),
+        ("2026-03-10T00:00:00Z", "calls", "200"),
+    ]
+    commitment = {"amount": "1000", "overage_factor": "1.2", "instalments": 4}
+    found = amounts([calls], records, end="2027-01-01", commitments=[commitment])
+    assert {
+        key: amount for key, amount in found.items() if key < "2026-04" and "calls" not in key
+    } == {
+        "2026-01-01/commitment/1/instalment/1": 250,
+        "2026-01-01/commitment/1/prepaid": -300,
+        "2026-02-01/commitment/1/prepaid": -600,
+        "2026-03-01/commitment/1/instalment/2": 250,
+        "2026-03-01/commitment/1/prepaid": -100,
+        "2026-03-01/commitment/1/overage": 20,
+    }
+
+
 def test_a_charge_comes_to_its_maximum_after_discounts():
     calls = {"id": "calls", "dimension": "calls", "price": per_unit("1"), "maximum": "500"}
     records = [("2026-01-10T00:00:00Z", "calls", "900")]
