@@ -10,7 +10,6 @@ from models.dimensions import CostRule
 from models.entries import repeated
 from models.problems import Problem, did_you_mean
 from models.taxes import tax_rules
-from models.unsupported import unsupported
 
 Entries = Mapping[str, Sequence[Any]]
 
@@ -32,7 +31,7 @@ def broken_rules(entries: Entries) -> list[Problem]:
     for customer in entries["customers"]:
         problems += customer_rules(customer, plans)
         problems += override_rules(customer, plans, dimensions)
-    return [*problems, *unsupported(entries)]
+    return problems
 
 
 def _shared_tenants(customers: Iterable[Customer]) -> Iterator[Problem]:

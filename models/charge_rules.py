@@ -102,7 +102,7 @@ def price_rules(
         yield from _record_options(charge, price, place)
     yield from _other_capacities(charge, price, place)
     if isinstance(price, SeatPrice):
-        yield from _seats(charge, place, dimension)
+        yield from _seats(charge, price, place, dimension)
     yield from _matches_without_usage(charge, price, place)
 
 
@@ -130,11 +130,18 @@ def _other_capacities(charge: Charge, price: Price, place: Place) -> Iterator[Pr
         )
 
 
-def _seats(charge: Charge, place: Place, dimension: Dimension | None) -> Iterator[Problem]:
+def _seats(
+    charge: Charge, price: SeatPrice, place: Place, dimension: Dimension | None
+) -> Iterator[Problem]:
     if dimension is not None and dimension.aggregation != "latest":
         yield place.at("price").problem(
             f"seats are what the latest record says, and the dimension {dimension.id} has the "
             f"aggregation {dimension.aggregation}; expected latest"
+        )
+    elif dimension is not None and price.timing == "advance" and not dimension.carry_over:
+        yield place.at("price", "timing").problem(
+            "a period that is paid in advance begins with the seats that are left, and those of "
+            f"the dimension {dimension.id} are not carried over: give it carry_over: true"
         )
     if charge.bucket is not None:
         yield place.at("price").problem("seats are counted by day already: leave out the bucket")

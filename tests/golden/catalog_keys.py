@@ -1,15 +1,9 @@
 """The keys and choices that a catalog may have, and those that some entries do have."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-from models.dimensions import OPTIONS, Dimension
 from models.entries import Entry
-from models.prices import Plan
-from models.unsupported import unsupported
-
-# What an aggregation cannot be without.
-NEEDED = {"count_distinct": {"distinct_on": "key"}, "percentile": {"percentile": "95"}}
 
 
 class Key(NamedTuple):
@@ -30,20 +24,6 @@ def offered(kind: type[Entry]) -> set[Key]:
         keys.add(key)
         for below in _entries(field.annotation):
             keys |= offered(below)
-    return keys
-
-
-def refused() -> set[Key]:
-    """Return the keys and choices that validation does not let through yet."""
-    aggregations = {
-        choice
-        for choice in _choices(Dimension.model_fields["aggregation"].annotation)
-        if _is_refused(dimensions=[_dimension(choice)])
-    }
-    keys = {Key("Dimension", "aggregation", choice) for choice in aggregations}
-    keys |= {Key("Dimension", key) for key, of in OPTIONS.items() if aggregations.issuperset(of)}
-    if _is_refused(plans=[_plan_of_seats_in_advance()]):
-        keys |= {Key("SeatPrice", "timing"), Key("SeatPrice", "timing", "advance")}
     return keys
 
 
@@ -76,18 +56,3 @@ def _entries(annotation: Any) -> Iterator[type[Entry]]:
     else:
         for below in get_args(annotation):
             yield from _entries(below)
-
-
-def _is_refused(**entries: Iterable[Entry]) -> bool:
-    return any(unsupported({"dimensions": (), "plans": (), "customers": (), **entries}))
-
-
-def _dimension(aggregation: str) -> Dimension:
-    options = NEEDED.get(aggregation, {})
-    return Dimension.model_validate({"id": "any", "aggregation": aggregation, **options})
-
-
-def _plan_of_seats_in_advance() -> Plan:
-    price = {"model": "seat", "unit_amount": "1", "timing": "advance"}
-    charge = {"id": "seats", "dimension": "seats", "price": price}
-    return Plan.model_validate({"id": "any", "currency": "USD", "charges": [charge]})

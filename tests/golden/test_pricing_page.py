@@ -14,7 +14,7 @@ from models.money import minor_units
 from models.prices import Plan
 from models.taxes import Tax
 from tests.conftest import fresh_pipeline
-from tests.golden.catalog_keys import Key, offered, refused, written
+from tests.golden.catalog_keys import Key, offered, written
 from tests.golden.pricing_page import (
     PAGE,
     Example,
@@ -80,7 +80,7 @@ TOPICS = {
 def to_show() -> set[Key]:
     """Return what a catalog may say to change an amount: all of it needs an example."""
     everything = {key for kind in KINDS.values() for key in offered(kind)}
-    return everything - WITHOUT_EXAMPLE - refused()
+    return everything - WITHOUT_EXAMPLE
 
 
 def shown_by(example: Example) -> set[Key]:

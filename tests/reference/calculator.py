@@ -9,11 +9,16 @@ from tests.reference.discounts import apply_discounts
 from tests.reference.fees import Fees
 from tests.reference.lines import Charged, Line, total
 from tests.reference.numbers import exact_arithmetic
-from tests.reference.periods import Period, begun_periods
+from tests.reference.periods import Period, begun_periods, period_after, start_of
 from tests.reference.quantities import standing
 from tests.reference.taxes import tax_lines
 from tests.reference.terms import Commitments, bound_lines, minimum_lines
-from tests.reference.usage import capacity_lines, usage_lines
+from tests.reference.usage import (
+    capacity_lines,
+    seats_in_advance,
+    seats_paid,
+    usage_lines,
+)
 
 
 def expected_lines(catalog: dict, records: Sequence[dict], as_of: datetime) -> dict[str, Line]:
@@ -83,10 +88,23 @@ def _invoiced(deal: Deal) -> Iterator[Line]:
 
 def _charged(deal: Deal, fees: Fees, period: Period) -> Iterator[Charged]:
     for charge in deal.plan["charges"]:
-        if charge["price"]["model"] != "flat":
-            rated = capacity_lines if charge["price"]["model"] == "capacity" else usage_lines
-            for line in rated(deal, charge, period):
-                yield Charged.of(line, period, period)
-        else:
+        if charge["price"]["model"] == "flat":
             for line, service in fees.lines(charge, period):
                 yield Charged.of(line, period, service)
+        elif charge["price"]["model"] == "capacity":
+            for line in capacity_lines(deal, charge, period):
+                yield Charged.of(line, period, period)
+        else:
+            yield from _metered(deal, charge, period)
+
+
+def _metered(deal: Deal, charge: dict, period: Period) -> Iterator[Charged]:
+    for line in usage_lines(deal, charge, period):
+        yield Charged.of(line, period, period)
+    after = period_after(deal.contract, deal.interval, period)
+    for line in seats_in_advance(deal, charge, period, after):
+        yield Charged.of(line, period, after or period)
+        # What is paid with this period is taken off in the next, if that has begun.
+        if after and start_of(after.start, deal.zone) < deal.as_of:
+            for paid in seats_paid(deal, after, line):
+                yield Charged.of(paid, after, after)

@@ -149,6 +149,8 @@ def drawn_price(dice: Dice, dimension: dict) -> dict:
         model = "graduated"
     if model == "percentage":
         return {"model": model} | _percentage(dice, dimension)
+    if model == "seat" and "carry_over" in dimension and dice.chance(50):
+        return {"model": model, "timing": "advance"} | _seat(dice, model)
     return {"model": model} | DRAWN.get(model, _tiered)(dice, model)
 
 

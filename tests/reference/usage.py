@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import accumulate, groupby
 
 from tests.reference.deal import Deal
-from tests.reference.fees import parts_of, price_on
+from tests.reference.fees import parts_of, price_on, timing
 from tests.reference.lines import Line
 from tests.reference.numbers import ZERO, exact, number, quotient, rounded
 from tests.reference.periods import Period, start_of
@@ -69,6 +69,48 @@ def _due_of_seats(part: Part, stretches: list[tuple[Decimal, int, int]]) -> Deci
     for seats, days, whole in stretches:
         owed += owed_days([replace(part, billable=seats, days=days, of_days=whole)])[0]
     return exact(owed / whole)
+
+
+def seats_in_advance(
+    deal: Deal, charge: dict, period: Period, after: Period | None
+) -> Iterator[Line]:
+    """Yield what the seats that are left cost in the next period, if that is paid before."""
+    price = price_on(deal, charge, after.start) if after else {}
+    if after is None or price["model"] != "seat" or timing(price) != "advance":
+        return
+    *_, left = _seats_by_day(deal, charge, period)
+    seats = converted(deal.dimensions[charge["dimension"]], left)
+    billable = billable_parts([seats], number(charge.get("included")), level=True)[0]
+    of_days = after.days if price.get("prorate", "day") == "none" else after.full_days
+    part = Part(
+        price, after.days, of_days, is_level=True, records=[], by_match={}, billable=billable
+    )
+    [due] = amounts([part])
+    if due:
+        yield Line(
+            f"{deal.invoice_id(period)}/fee/{charge['id']}/0",
+            "fee",
+            charge["id"],
+            after.start,
+            after.end,
+            seats,
+            billable,
+            due,
+            deal.payable(due),
+        )
+
+
+def seats_paid(deal: Deal, period: Period, in_advance: Line) -> Iterator[Line]:
+    """Yield what is taken off the seats of a period for having been paid before it."""
+    if in_advance.amount:
+        yield replace(
+            in_advance,
+            key=f"{deal.invoice_id(period)}/fee/{in_advance.charge}/1",
+            quantity=None,
+            billable=None,
+            exact=-in_advance.amount,
+            amount=-in_advance.amount,
+        )
 
 
 def capacity_lines(deal: Deal, charge: dict, period: Period) -> Iterator[Line]:

@@ -15,6 +15,7 @@ dimensions:
   - {id: calls, aggregation: count}
   - {id: peak, aggregation: max}
   - {id: seats, aggregation: latest, carry_over: true}
+  - {id: desks, aggregation: latest}
   - {id: users, aggregation: count_distinct, distinct_on: user}
   - {id: stored, aggregation: time_weighted, deltas: true, carry_over: true}
   - {id: traffic, aggregation: percentile, percentile: "95"}
@@ -72,6 +73,7 @@ def problems_of(folder: Path, **files: str) -> list[str]:
         "{id: a, where: {region: eu}, minimum: 1, price: {model: capacity, tiers: [{limits: "
         "{peak: 5, users: 2}, amount: 10}, {limits: {peak: 5}, amount: 15}, {amount: 20}]}}",
         "{id: a, dimension: seats, included: 5, price: {model: seat, unit_amount: 20}}",
+        "{id: a, dimension: seats, price: {model: seat, unit_amount: 20, timing: advance}}",
         "{id: a, dimension: seats, price: {model: seat, prorate: none, on_removal: credit, "
         "tiers: [{up_to: 5, unit_amount: 20}, {unit_amount: 15}]}}",
         f"{{id: a, dimension: stored, {PER_UNIT}}}",
@@ -250,6 +252,11 @@ def test_what_charges_may_say(folder: Path, charge: str) -> None:
             "{id: a, dimension: peak, price: {model: seat, unit_amount: 1}}",
             ".price: seats are what the latest record says, and the dimension peak has the "
             "aggregation max; expected latest",
+        ),
+        (
+            "{id: a, dimension: desks, price: {model: seat, unit_amount: 1, timing: advance}}",
+            ".price.timing: a period that is paid in advance begins with the seats that are left, "
+            "and those of the dimension desks are not carried over: give it carry_over: true",
         ),
         (
             "{id: a, dimension: seats, bucket: {every: day, then: max}, "
@@ -446,13 +453,6 @@ def test_one_value_is_as_good_as_a_list_of_it_in_any_order() -> None:
     assert one == other
     plan = Plan(id="p", currency="USD", charges=(one,))
     assert Plan.model_validate(plan.model_dump(mode="json", exclude_defaults=True)) == plan
-
-
-def test_what_no_model_rates_yet_is_refused(folder: Path) -> None:
-    charge = "{id: a, dimension: seats, price: {model: seat, unit_amount: 1, timing: advance}}"
-    assert problems_of(folder, plan=plan_of(charge)) == [
-        "catalog/plan.yml:5: plans[0].charges[0].price.timing: advance is not supported yet"
-    ]
 
 
 def test_contracts_that_run_together_bill_a_record_once(folder: Path) -> None:

@@ -25,7 +25,10 @@ carriers as (
         period_end,
         revenue
     from {{ ref('int_revenue_lines') }}
-    where kind in ('usage', 'fee', 'minimum', 'commitment')
+    -- The seats of a day are on their usage line, whether they were paid in advance or not.
+    where
+        kind in ('usage', 'fee', 'minimum', 'commitment')
+        and not (kind = 'fee' and dimension_id is not null)
 
 ),
 

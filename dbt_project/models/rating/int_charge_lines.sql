@@ -108,6 +108,24 @@ fees as (
 
 ),
 
+seat_fees as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        position,
+        dimension_id,
+        fee_start,
+        fee_end,
+        seats,
+        billable_seats,
+        exact_amount,
+        description
+    from {{ ref('int_seat_fees') }}
+
+),
+
 priced as (
 
     select
@@ -222,6 +240,38 @@ fee_lines as (
 
 ),
 
+seat_lines as (
+
+    select
+        seat_fees.invoice_id || '/fee/' || seat_fees.charge_id || '/' || seat_fees.part_number
+            as invoice_line_id,
+        seat_fees.invoice_id,
+        'fee' as kind,
+        seat_fees.charge_id,
+        seat_fees.part_number,
+        seat_fees.position,
+        seat_fees.dimension_id,
+        seat_fees.fee_start as period_start,
+        seat_fees.fee_end as period_end,
+        seat_fees.seats as quantity,
+        seat_fees.billable_seats as billable_quantity,
+        seat_fees.exact_amount,
+        seat_fees.description,
+        case
+            when priced.slices is null then '{}'::jsonb
+            else jsonb_build_object('model', priced.model, 'slices', priced.slices)
+        end as explanation
+    from seat_fees
+    left join priced
+        on
+            seat_fees.invoice_id = priced.invoice_id
+            and seat_fees.charge_id = priced.charge_id
+            and seat_fees.part_number = priced.part_number
+            and seat_fees.part_number = 0
+    where seat_fees.exact_amount <> 0
+
+),
+
 lines as (
 
     select *
@@ -231,6 +281,11 @@ lines as (
 
     select *
     from fee_lines
+
+    union all
+
+    select *
+    from seat_lines
 
 )
 

@@ -4,14 +4,10 @@ periods as (
 
     select
         invoice_id,
-        catalog_version,
         contract_id,
-        plan_id,
         period_start,
         period_end,
-        next_period_start,
         next_period_end,
-        next_full_period_days,
         is_closed
     from {{ ref('int_contract_periods') }}
 
@@ -34,28 +30,18 @@ parts as (
 
 ),
 
-charges as (
+advance_prices as (
 
     select
-        catalog_version,
-        plan_id,
+        invoice_id,
         charge_id,
-        price_id
-    from {{ source('catalog', 'charges') }}
-    where dimension_id is null
-
-),
-
-overrides as (
-
-    select
-        catalog_version,
-        contract_id,
-        charge_id,
-        valid_from,
-        valid_to,
-        price_id
-    from {{ source('catalog', 'contract_overrides') }}
+        next_period_start,
+        next_period_end,
+        next_full_period_days,
+        flat_amount,
+        is_prorated
+    from {{ ref('int_advance_prices') }}
+    where model = 'flat'
 
 ),
 
@@ -88,10 +74,10 @@ invoice_lines as (
     select
         invoice_id,
         charge_id,
-        kind,
         period_start,
         period_end
     from {{ source('billing', 'closed_lines') }}
+    where kind = 'fee' and dimension_id is null
 
 ),
 
@@ -109,7 +95,6 @@ fees_invoiced as (
     from invoice_lines
     inner join invoices
         on invoice_lines.invoice_id = invoices.invoice_id
-    where invoice_lines.kind = 'fee'
 
 ),
 
@@ -225,42 +210,26 @@ own_period as (
 next_period as (
 
     select
-        periods.invoice_id,
-        charges.charge_id,
+        advance_prices.invoice_id,
+        advance_prices.charge_id,
         0 as part_number,
-        greatest(periods.next_period_start, invoiced_before.next_invoiced_until) as fee_start,
-        periods.next_period_end as fee_end,
-        periods.next_full_period_days as full_period_days,
-        prices.flat_amount,
-        prices.is_prorated
-    from periods
-    inner join charges
-        on
-            periods.catalog_version = charges.catalog_version
-            and periods.plan_id = charges.plan_id
-    left join overrides
-        on
-            periods.catalog_version = overrides.catalog_version
-            and periods.contract_id = overrides.contract_id
-            and charges.charge_id = overrides.charge_id
-            and periods.next_period_start >= overrides.valid_from
-            and (overrides.valid_to is null or periods.next_period_start < overrides.valid_to)
-    inner join prices
-        on
-            periods.catalog_version = prices.catalog_version
-            and coalesce(overrides.price_id, charges.price_id) = prices.price_id
+        greatest(advance_prices.next_period_start, invoiced_before.next_invoiced_until)
+            as fee_start,
+        advance_prices.next_period_end as fee_end,
+        advance_prices.next_full_period_days as full_period_days,
+        advance_prices.flat_amount,
+        advance_prices.is_prorated
+    from advance_prices
     left join invoiced_before
         on
-            periods.invoice_id = invoiced_before.invoice_id
-            and charges.charge_id = invoiced_before.charge_id
+            advance_prices.invoice_id = invoiced_before.invoice_id
+            and advance_prices.charge_id = invoiced_before.charge_id
     where
-        prices.timing = 'advance'
-        and periods.next_period_start is not null
-        and case
+        case
             when invoiced_before.next_invoiced_until is null then true
-            when prices.is_prorated
-                then invoiced_before.next_invoiced_until < periods.next_period_end
-            else invoiced_before.next_invoiced_until <= periods.next_period_start
+            when advance_prices.is_prorated
+                then invoiced_before.next_invoiced_until < advance_prices.next_period_end
+            else invoiced_before.next_invoiced_until <= advance_prices.next_period_start
         end
 
 ),

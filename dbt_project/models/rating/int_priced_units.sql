@@ -36,6 +36,8 @@ seat_levels as (
         invoice_id,
         charge_id,
         part_number,
+        catalog_version,
+        price_id,
         level_start,
         level_days,
         period_days,
@@ -94,8 +96,11 @@ measured as (
         quantities.invoice_id,
         quantities.charge_id,
         quantities.part_number,
+        parts.catalog_version,
+        parts.price_id,
         quantities.pricing_group,
         quantities.is_level,
+        parts.tiers_span = 'period' and not quantities.is_level as is_spanning,
         quantities.record_count,
         quantities.billable_quantity,
         quantities.unit_amount,
@@ -120,8 +125,11 @@ measured as (
         invoice_id,
         charge_id,
         part_number,
+        catalog_version,
+        price_id,
         jsonb_build_object('since', level_start) as pricing_group,
         true as is_level,
+        false as is_spanning,
         0 as record_count,
         billable_seats as billable_quantity,
         null as unit_amount,
@@ -132,15 +140,15 @@ measured as (
 )
 
 select
-    parts.invoice_id::text as invoice_id,
-    parts.charge_id::text as charge_id,
-    parts.part_number::integer as part_number,
+    measured.invoice_id::text as invoice_id,
+    measured.charge_id::text as charge_id,
+    measured.part_number::integer as part_number,
     measured.pricing_group::jsonb as pricing_group,
-    parts.catalog_version::text as catalog_version,
-    parts.price_id::text as price_id,
+    measured.catalog_version::text as catalog_version,
+    measured.price_id::text as price_id,
     prices.model::text as model,
     measured.is_level::boolean as is_level,
-    (parts.tiers_span = 'period' and not measured.is_level)::boolean as is_spanning,
+    measured.is_spanning::boolean as is_spanning,
     (
         case
             when prices.is_by_record then coalesce(record_sums.charged_value, 0)
@@ -159,23 +167,18 @@ select
     prices.fixed_amount::numeric(38, 12) as fixed_amount,
     measured.part_days::integer as part_days,
     measured.period_days::integer as period_days
-from parts
-inner join measured
-    on
-        parts.invoice_id = measured.invoice_id
-        and parts.charge_id = measured.charge_id
-        and parts.part_number = measured.part_number
+from measured
 inner join prices
     on
-        parts.catalog_version = prices.catalog_version
-        and parts.price_id = prices.price_id
+        measured.catalog_version = prices.catalog_version
+        and measured.price_id = prices.price_id
 left join record_sums
     on
-        parts.invoice_id = record_sums.invoice_id
-        and parts.charge_id = record_sums.charge_id
-        and parts.part_number = record_sums.part_number
+        measured.invoice_id = record_sums.invoice_id
+        and measured.charge_id = record_sums.charge_id
+        and measured.part_number = record_sums.part_number
 left join capacity_tiers
     on
-        parts.invoice_id = capacity_tiers.invoice_id
-        and parts.charge_id = capacity_tiers.charge_id
-        and parts.part_number = capacity_tiers.part_number
+        measured.invoice_id = capacity_tiers.invoice_id
+        and measured.charge_id = capacity_tiers.charge_id
+        and measured.part_number = capacity_tiers.part_number

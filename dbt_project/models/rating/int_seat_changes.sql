@@ -25,6 +25,16 @@ prices as (
 
 ),
 
+advance_prices as (
+
+    select
+        invoice_id,
+        charge_id
+    from {{ ref('int_advance_prices') }}
+    where model = 'seat'
+
+),
+
 dimensions as (
 
     select
@@ -69,10 +79,11 @@ cells as (
 
 ),
 
--- Charges with a price of seats in some of their parts: seats are counted through all of them.
+-- Charges with a price of seats in some of their parts, or in advance for the next period: seats
+-- are counted through all of them.
 seat_charges as (
 
-    select distinct
+    select
         parts.invoice_id,
         parts.charge_id
     from parts
@@ -80,6 +91,13 @@ seat_charges as (
         on
             parts.catalog_version = prices.catalog_version
             and parts.price_id = prices.price_id
+
+    union distinct
+
+    select
+        invoice_id,
+        charge_id
+    from advance_prices
 
 ),
 

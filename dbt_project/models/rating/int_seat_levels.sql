@@ -29,6 +29,23 @@ prices as (
 
 ),
 
+advance_prices as (
+
+    select
+        invoice_id,
+        charge_id,
+        catalog_version,
+        price_id,
+        is_prorated,
+        included_quantity,
+        next_period_start,
+        next_period_end,
+        next_full_period_days
+    from {{ ref('int_advance_prices') }}
+    where model = 'seat'
+
+),
+
 changes as (
 
     select
@@ -68,6 +85,8 @@ seat_parts as (
         parts.invoice_id,
         parts.charge_id,
         parts.part_number,
+        parts.catalog_version,
+        parts.price_id,
         parts.included_quantity,
         parts.part_start,
         parts.part_end,
@@ -90,6 +109,8 @@ prorated as (
         seat_parts.invoice_id,
         seat_parts.charge_id,
         seat_parts.part_number,
+        seat_parts.catalog_version,
+        seat_parts.price_id,
         seat_parts.included_quantity,
         greatest(seat_parts.part_start, stretches.changed_on) as level_start,
         least(
@@ -121,6 +142,8 @@ whole as (
         seat_parts.invoice_id,
         seat_parts.charge_id,
         seat_parts.part_number,
+        seat_parts.catalog_version,
+        seat_parts.price_id,
         seat_parts.included_quantity,
         seat_parts.part_start as level_start,
         seat_parts.part_end as level_end,
@@ -139,6 +162,32 @@ whole as (
 
 ),
 
+-- In advance (part 0), the seats that are left when the period ends.
+in_advance as (
+
+    select
+        advance_prices.invoice_id,
+        advance_prices.charge_id,
+        0 as part_number,
+        advance_prices.catalog_version,
+        advance_prices.price_id,
+        advance_prices.included_quantity,
+        advance_prices.next_period_start as level_start,
+        advance_prices.next_period_end as level_end,
+        stretches.last_seats as seats,
+        case
+            when advance_prices.is_prorated then advance_prices.next_full_period_days
+            else advance_prices.next_period_end - advance_prices.next_period_start
+        end as period_days
+    from advance_prices
+    inner join stretches
+        on
+            advance_prices.invoice_id = stretches.invoice_id
+            and advance_prices.charge_id = stretches.charge_id
+            and stretches.changed_again_on is null
+
+),
+
 levels as (
 
     select *
@@ -149,13 +198,21 @@ levels as (
     select *
     from whole
 
+    union all
+
+    select *
+    from in_advance
+
 )
 
 select
     invoice_id::text as invoice_id,
     charge_id::text as charge_id,
     part_number::integer as part_number,
+    catalog_version::text as catalog_version,
+    price_id::text as price_id,
     level_start::date as level_start,
+    level_end::date as level_end,
     (level_end - level_start)::integer as level_days,
     period_days::integer as period_days,
     seats::numeric(38, 9) as seats,

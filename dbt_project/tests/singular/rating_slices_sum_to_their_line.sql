@@ -4,7 +4,10 @@ with
 slices as (
 
     select
-        invoice_id || '/usage/' || charge_id || '/' || part_number as invoice_line_id,
+        -- Part 0 are seats in advance.
+        invoice_id
+        || case when part_number = 0 then '/fee/' else '/usage/' end
+        || charge_id || '/' || part_number as invoice_line_id,
         sum(exact_amount) as exact_amount
     from {{ ref('int_price_slices') }}
     group by invoice_id, charge_id, part_number

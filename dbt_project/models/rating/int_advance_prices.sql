@@ -1,0 +1,84 @@
+with
+
+periods as (
+
+    select
+        invoice_id,
+        catalog_version,
+        contract_id,
+        plan_id,
+        next_period_start,
+        next_period_end,
+        next_full_period_days
+    from {{ ref('int_contract_periods') }}
+    where next_period_start is not null
+
+),
+
+charges as (
+
+    select
+        catalog_version,
+        plan_id,
+        charge_id,
+        included_quantity,
+        price_id
+    from {{ source('catalog', 'charges') }}
+
+),
+
+overrides as (
+
+    select
+        catalog_version,
+        contract_id,
+        charge_id,
+        valid_from,
+        valid_to,
+        price_id
+    from {{ source('catalog', 'contract_overrides') }}
+
+),
+
+prices as (
+
+    select
+        catalog_version,
+        price_id,
+        model,
+        flat_amount,
+        is_prorated
+    from {{ source('catalog', 'prices') }}
+    where timing = 'advance'
+
+)
+
+select
+    periods.invoice_id::text as invoice_id,
+    charges.charge_id::text as charge_id,
+    periods.catalog_version::text as catalog_version,
+    periods.contract_id::text as contract_id,
+    prices.price_id::text as price_id,
+    prices.model::text as model,
+    prices.flat_amount::numeric(38, 12) as flat_amount,
+    prices.is_prorated::boolean as is_prorated,
+    charges.included_quantity::numeric(38, 9) as included_quantity,
+    periods.next_period_start::date as next_period_start,
+    periods.next_period_end::date as next_period_end,
+    periods.next_full_period_days::integer as next_full_period_days
+from periods
+inner join charges
+    on
+        periods.catalog_version = charges.catalog_version
+        and periods.plan_id = charges.plan_id
+left join overrides
+    on
+        periods.catalog_version = overrides.catalog_version
+        and periods.contract_id = overrides.contract_id
+        and charges.charge_id = overrides.charge_id
+        and periods.next_period_start >= overrides.valid_from
+        and (overrides.valid_to is null or periods.next_period_start < overrides.valid_to)
+inner join prices
+    on
+        periods.catalog_version = prices.catalog_version
+        and coalesce(overrides.price_id, charges.price_id) = prices.price_id
