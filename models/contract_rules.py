@@ -91,8 +91,14 @@ def _contract_and_plan(contract: Contract, plan: Plan) -> Iterator[Problem]:
 
 
 def _unpayable_amounts(contract: Contract, plan: Plan) -> Iterator[Problem]:
-    parts = [contract.minimum, *contract.discounts, *contract.commitments, *contract.credits]
-    for part in parts:
+    rollovers = [credit.rollover for credit in contract.credits]
+    for part in (
+        contract.minimum,
+        *contract.discounts,
+        *contract.commitments,
+        *contract.credits,
+        *rollovers,
+    ):
         if part is not None and part.amount is not None:
             yield from unpayable(part.place.at("amount"), part.amount, plan.currency)
 

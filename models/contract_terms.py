@@ -91,13 +91,25 @@ class Commitment(Effective):
     instalments: Annotated[int, Field(ge=1, le=1000)] | None = None
 
 
+class Rollover(Entry):
+    """How much of what is left of a grant goes on, and for how many billing periods."""
+
+    amount: Annotated[PayableAmount, AfterValidator(above_zero)] | None = None
+    periods: Annotated[int, Field(ge=1, le=1000)] = 1
+
+
 class Credit(Entry):
-    """An amount to be used up before anything is due; the lowest priority is spent first."""
+    """An amount to be used up before anything is due; the lowest priority is spent first.
+
+    It is granted once, or again with every so many billing periods.
+    """
 
     id: Identifier
     amount: Annotated[PayableAmount, AfterValidator(above_zero)]
     valid_from: Day | None = Field(default=None, alias="from")
     expires: Day | None = None
+    every_periods: Annotated[int, Field(ge=1, le=1000)] | None = None
+    rollover: Rollover | None = None
     priority: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     paid: bool = False
     applies_to: (
@@ -121,3 +133,25 @@ class Credit(Entry):
                 f"expires on {self.expires}, which is not after it begins on {self.valid_from}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _rolls_over_what_it_has(self) -> Self:
+        if self.rollover is None:
+            return self
+        if self.every_periods is None:
+            raise refusal(
+                "rolls over and is granted once; expected every_periods, or a later expires instead"
+            )
+        if self.rollover.amount is not None and self.rollover.amount > self.amount:
+            raise refusal(
+                f"rolls over {self.rollover.amount} of {self.amount}; "
+                "without the amount, all of it rolls over"
+            )
+        return self
+
+    @property
+    def rollover_amount(self) -> Decimal:
+        """How much of a grant may be left for later periods at most."""
+        if self.rollover is None:
+            return Decimal(0)
+        return self.amount if self.rollover.amount is None else self.rollover.amount

@@ -306,12 +306,16 @@ credit_grants = Table(
     Column("amount", AMOUNT, nullable=False),
     Column("valid_from", Date, nullable=False),
     Column("expires_on", Date),
+    Column("every_periods", Integer),
+    Column("rollover_amount", AMOUNT, nullable=False),
+    Column("rollover_periods", Integer, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("is_paid", Boolean, nullable=False),
     Column("is_limited", Boolean, nullable=False),
     comment=(
-        "One row per prepaid or promotional credit; the lowest priority number is spent first. One "
-        "that is limited pays the charges of credit_charges alone."
+        "One row per prepaid or promotional credit, granted once or with every so many periods; "
+        "the lowest priority number is spent first. One that is limited pays the charges of "
+        "credit_charges alone."
     ),
 )
 

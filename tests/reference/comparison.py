@@ -30,6 +30,23 @@ BROKEN_DOWN = """
     where groups.amount <> lines.amount or groups.quantity <> lines.quantity
 """
 
+# The ledger of credit: every transaction adds up to zero, no balance is below it, and what is spent
+# is what the lines say.
+UNBALANCED = """
+    select transaction_id from marts.fct_credit_entries
+    group by transaction_id having sum(amount) <> 0
+    union all
+    select entry_id from marts.fct_credit_entries where account <> 'granted' and balance < 0
+    union all
+    select invoice_id from (
+        select invoice_id, amount from rating.int_invoice_lines where kind = 'credit'
+        union all
+        select invoice_id, amount from marts.fct_credit_entries
+        where account in ('spent', 'granted') and invoice_id is not null
+    ) as both_sides
+    group by invoice_id having sum(amount) <> 0
+"""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -100,8 +117,9 @@ def differences(pipeline: Pipeline, cases: Sequence[Case], catalog: Path) -> lis
     """
     pipeline.publish(catalog)
     pipeline.deliver("random", [record for case in cases for record in case.records])
-    pipeline.build(AS_OF, "+int_invoice_lines", "+int_line_groups")
+    pipeline.build(AS_OF, "+int_invoice_lines", "+int_line_groups", "+fct_credit_entries")
     assert pipeline.rows(BROKEN_DOWN) == []
+    assert pipeline.rows(UNBALANCED) == []
     found: dict[str, dict[str, Line]] = {case.customer_id: {} for case in cases}
     for row in pipeline.rows(LINES):
         found[row.customer_id][row.invoice_line_id] = Line(

@@ -1,16 +1,73 @@
 """Credits, spent invoice by invoice and charge by charge."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
+from itertools import islice
 
 from tests.reference.deal import Deal
 from tests.reference.lines import Line, total
 from tests.reference.numbers import ZERO, number
-from tests.reference.periods import Period, common_days, day
+from tests.reference.periods import Period, all_periods, begun_periods, common_days, day
 from tests.reference.terms import whole
 
 # What a line is for: the id of its charge, or None.
 Needs = dict[str | None, Decimal]
+
+
+@dataclass(frozen=True)
+class Grant:
+    """An amount that pays some charges, or all, of the periods that have a day of its own."""
+
+    name: str
+    amount: Decimal
+    since: date | None
+    until: date | None
+    priority: int
+    charges: list[str] | None
+
+    @property
+    def order(self) -> tuple:
+        return self.priority, self.until or date.max, self.name
+
+
+def grants(deal: Deal, credit: dict) -> Iterator[Grant]:
+    """Yield what a credit gives: once, or in the first of every so many periods."""
+    since, until = day(credit.get("from")), day(credit.get("expires"))
+    rest = credit.get("priority", 0), credit.get("applies_to")
+    if "every_periods" not in credit:
+        yield Grant(credit["id"], number(credit["amount"]), since, until, *rest)
+        return
+    begun = list(begun_periods(deal.contract, deal.interval, deal.zone, deal.as_of))
+    valid = [period for period in begun if common_days(period.start, period.end, since, until)]
+    for first in valid[:: credit["every_periods"]]:
+        yield from _granted_with(deal, credit, first)
+
+
+def _granted_with(deal: Deal, credit: dict, first: Period) -> Iterator[Grant]:
+    """Yield what ends with its periods, and what may be left for those after them."""
+    expires, every = day(credit.get("expires")), credit["every_periods"]
+    later = {"periods": 1, "amount": credit["amount"]} | credit.get("rollover", {"amount": "0"})
+    rest = credit.get("priority", 0), credit.get("applies_to")
+    for name, amount, periods in (
+        ("", number(credit["amount"]) - number(later["amount"]), every),
+        (":rollover", number(later["amount"]), every + later["periods"]),
+    ):
+        until = _end_of_periods(deal, first, periods)
+        if expires is not None and expires < until:
+            until = expires
+        if amount:
+            yield Grant(f"{credit['id']}:{first.start}{name}", amount, first.start, until, *rest)
+
+
+def _end_of_periods(deal: Deal, first: Period, periods: int) -> date:
+    """Return the day after so many periods; beyond the contract, those that it would have had."""
+    endless = {key: value for key, value in deal.contract.items() if key != "end"}
+    following = [
+        one for one in islice(all_periods(endless, deal.interval), 2000) if one.start >= first.start
+    ]
+    return following[periods - 1].end
 
 
 class Credits:
@@ -22,9 +79,10 @@ class Credits:
 
     def __init__(self, deal: Deal) -> None:
         self.deal = deal
-        self.left = {
-            credit["id"]: number(credit["amount"]) for credit in deal.contract.get("credits", [])
-        }
+        self.grants = [
+            grant for credit in deal.contract.get("credits", []) for grant in grants(deal, credit)
+        ]
+        self.left = {grant.name: grant.amount for grant in self.grants}
 
     def lines(self, period: Period, lines: Sequence[Line]) -> Iterator[tuple[Line, Needs]]:
         """Yield what credits pay of an invoice before tax, or what a negative one carries on.
@@ -36,28 +94,22 @@ class Credits:
             yield whole(self.deal, period, "credit/carried", -due), {}
             return
         needs = _needs(lines)
-        for credit in sorted(self._valid(period), key=self._order):
-            limited = credit.get("applies_to")
+        valid = [
+            grant
+            for grant in self.grants
+            if common_days(period.start, period.end, grant.since, grant.until)
+        ]
+        for grant in sorted(valid, key=lambda grant: grant.order):
             paid: Needs = {}
             for charge, need in needs.items():
-                if limited is None or charge in limited:
-                    paid[charge] = min(need, self.left[credit["id"]])
-                    self.left[credit["id"]] -= paid[charge]
+                if grant.charges is None or charge in grant.charges:
+                    paid[charge] = min(need, self.left[grant.name])
+                    self.left[grant.name] -= paid[charge]
                     needs[charge] -= paid[charge]
             spent = sum(paid.values(), ZERO)
             if spent:
-                line = whole(self.deal, period, f"credit/{credit['id']}", -spent)
-                yield line, paid if limited is not None else {}
-
-    def _valid(self, period: Period) -> Iterator[dict]:
-        for credit in self.deal.contract.get("credits", []):
-            since, until = day(credit.get("from")), day(credit.get("expires"))
-            if common_days(period.start, period.end, since, until):
-                yield credit
-
-    @staticmethod
-    def _order(credit: dict) -> tuple:
-        return credit.get("priority", 0), credit.get("expires") or "9999", credit["id"]
+                line = whole(self.deal, period, f"credit/{grant.name}", -spent)
+                yield line, paid if grant.charges is not None else {}
 
 
 def by_charge(lines: Sequence[Line]) -> Needs:

@@ -236,6 +236,11 @@ def _credit(dice: Dice, plan: dict, number: int, start: date, last: date) -> dic
     if dice.chance(60):
         drawn["priority"] = dice.randint(0, 2)
     drawn["paid"] = dice.chance(50)
+    if dice.chance(40):
+        drawn["every_periods"] = dice.pick(1, 1, 2, 3)
+        if dice.chance(60):
+            most = dice.pick({}, {"amount": text(Decimal(drawn["amount"]) / 2)})
+            drawn["rollover"] = most | dice.pick({}, {"periods": dice.randint(1, 3)})
     if dice.chance(30):
         ids = [charge["id"] for charge in plan["charges"]]
         drawn["applies_to"] = dice.sample(ids, dice.randint(1, len(ids)))

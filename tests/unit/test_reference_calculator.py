@@ -115,6 +115,29 @@ def test_credits_are_spent_by_priority_then_expiry():
     }
 
 
+def test_what_a_grant_may_roll_over_is_spent_after_what_ends():
+    monthly = {
+        "id": "monthly",
+        "amount": "100",
+        "every_periods": 1,
+        "rollover": {"amount": "40"},
+    }
+    calls = {"id": "calls", "dimension": "calls", "price": per_unit("1")}
+    records = [
+        ("2026-01-10T00:00:00Z", "calls", "30"),
+        ("2026-02-10T00:00:00Z", "calls", "120"),
+        ("2026-03-10T00:00:00Z", "calls", "10"),
+    ]
+    found = amounts([calls], records, end="2026-04-01", credits=[monthly])
+    assert {key: amount for key, amount in found.items() if "credit" in key} == {
+        "2026-01-01/credit/monthly:2026-01-01": -30,
+        "2026-02-01/credit/monthly:2026-01-01:rollover": -40,
+        "2026-02-01/credit/monthly:2026-02-01": -60,
+        "2026-02-01/credit/monthly:2026-02-01:rollover": -20,
+        "2026-03-01/credit/monthly:2026-02-01:rollover": -10,
+    }
+
+
 @pytest.mark.parametrize(
     ("quantity", "amount"),
     [

@@ -33,14 +33,24 @@ invoices as (
 
 ),
 
-paid_credits as (
+credits as (
 
     select
         catalog_version,
         contract_id,
-        credit_id
+        credit_id,
+        is_paid
     from {{ source('catalog', 'credit_grants') }}
-    where is_paid
+
+),
+
+grants as (
+
+    select
+        contract_id,
+        grant_id,
+        is_paid
+    from {{ ref('int_credit_grants') }}
 
 ),
 
@@ -67,15 +77,20 @@ revenue_lines as (
     from lines
     inner join invoices
         on lines.invoice_id = invoices.invoice_id
-    left join paid_credits
+    left join credits
         on
             lines.kind = 'credit'
-            and lines.catalog_version = paid_credits.catalog_version
-            and lines.contract_id = paid_credits.contract_id
-            and lines.reference_id = paid_credits.credit_id
+            and lines.catalog_version = credits.catalog_version
+            and lines.contract_id = credits.contract_id
+            and lines.reference_id = credits.credit_id
+    left join grants
+        on
+            lines.kind = 'credit'
+            and lines.contract_id = grants.contract_id
+            and lines.reference_id = grants.grant_id
     where
         lines.kind <> 'tax'
-        and paid_credits.credit_id is null
+        and not coalesce(credits.is_paid, grants.is_paid, false)
         and (lines.kind <> 'credit' or lines.reference_id is distinct from 'carried')
         and invoices.status <> 'void'
 

@@ -1,12 +1,5 @@
 with recursive
 
-parameters as (
-
-    select catalog_version
-    from {{ source('ops', 'parameters') }}
-
-),
-
 needs as (
 
     select
@@ -25,13 +18,15 @@ grants as (
 
     select
         contract_id,
+        grant_id,
         credit_id,
+        catalog_version,
         grant_rank,
         valid_from,
         expires_on,
         is_limited,
         remaining
-    from {{ ref('int_credit_grants') }}
+    from {{ ref('int_credit_balances') }}
 
 ),
 
@@ -49,12 +44,15 @@ credit_charges as (
 scopes as (
 
     select
-        credit_charges.contract_id,
-        credit_charges.credit_id,
+        grants.contract_id,
+        grants.grant_id,
         credit_charges.charge_id
-    from credit_charges
-    inner join parameters
-        on credit_charges.catalog_version = parameters.catalog_version
+    from grants
+    inner join credit_charges
+        on
+            grants.catalog_version = credit_charges.catalog_version
+            and grants.contract_id = credit_charges.contract_id
+            and grants.credit_id = credit_charges.credit_id
 
 ),
 
@@ -70,7 +68,7 @@ waterfall as (
         need_number,
         charge_id,
         0 as grant_rank,
-        null::text as credit_id,
+        null::text as grant_id,
         0::numeric(20, 3) as remaining_before,
         0::numeric(20, 3) as drawn,
         amount as need
@@ -86,7 +84,7 @@ waterfall as (
         covered.need_number,
         covered.charge_id,
         covered.grant_rank,
-        covered.credit_id,
+        covered.grant_id,
         covered.remaining_before::numeric(20, 3) as remaining_before,
         least(covered.usable_need, covered.remaining_before)::numeric(20, 3) as drawn,
         (covered.need - least(covered.usable_need, covered.remaining_before))::numeric(20, 3)
@@ -114,7 +112,7 @@ waterfall as (
                 waterfall.need_number,
                 waterfall.charge_id,
                 grants.grant_rank,
-                grants.credit_id,
+                grants.grant_id,
                 grants.remaining,
                 waterfall.need,
                 case
@@ -133,7 +131,7 @@ waterfall as (
             left join scopes
                 on
                     grants.contract_id = scopes.contract_id
-                    and grants.credit_id = scopes.credit_id
+                    and grants.grant_id = scopes.grant_id
                     and waterfall.charge_id = scopes.charge_id
         ) as usable
     ) as covered
@@ -143,7 +141,7 @@ waterfall as (
 select
     invoice_id::text as invoice_id,
     charge_id::text as charge_id,
-    credit_id::text as credit_id,
+    grant_id::text as grant_id,
     grant_rank::integer as grant_rank,
     period_start::date as period_start,
     period_end::date as period_end,

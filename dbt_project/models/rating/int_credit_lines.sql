@@ -4,6 +4,7 @@ periods as (
 
     select
         invoice_id,
+        contract_id,
         period_start,
         period_end
     from {{ ref('int_contract_periods') }}
@@ -24,32 +25,55 @@ draws as (
 
     select
         invoice_id,
-        credit_id,
+        grant_id,
         grant_rank,
-        period_start,
-        period_end,
         remaining_before,
         amount
     from {{ ref('int_credit_draws') }}
 
 ),
 
-spent as (
+grants as (
+
+    select
+        contract_id,
+        grant_id,
+        description
+    from {{ ref('int_credit_grants') }}
+
+),
+
+drawn as (
 
     select
         invoice_id,
-        credit_id,
+        grant_id,
         grant_rank as position,
-        period_start,
-        period_end,
-        -sum(amount) as amount,
-        case
-            when credit_id = 'carried' then 'Credit carried from an earlier invoice'
-            else 'Credit ' || credit_id
-        end as description,
-        jsonb_build_object('remaining_before', max(remaining_before)) as explanation
+        sum(amount) as amount,
+        max(remaining_before) as remaining_before
     from draws
-    group by invoice_id, credit_id, grant_rank, period_start, period_end
+    group by invoice_id, grant_id, grant_rank
+
+),
+
+spent as (
+
+    select
+        drawn.invoice_id,
+        drawn.grant_id,
+        drawn.position,
+        periods.period_start,
+        periods.period_end,
+        -drawn.amount as amount,
+        coalesce(grants.description, 'Credit carried from an earlier invoice') as description,
+        jsonb_build_object('remaining_before', drawn.remaining_before) as explanation
+    from drawn
+    inner join periods
+        on drawn.invoice_id = periods.invoice_id
+    left join grants
+        on
+            periods.contract_id = grants.contract_id
+            and drawn.grant_id = grants.grant_id
 
 ),
 
@@ -58,7 +82,7 @@ carried as (
 
     select
         periods.invoice_id,
-        'carried' as credit_id,
+        'carried' as grant_id,
         0 as position,
         periods.period_start,
         periods.period_end,
@@ -86,11 +110,11 @@ lines as (
 )
 
 select
-    (invoice_id || '/credit/' || credit_id)::text as invoice_line_id,
+    (invoice_id || '/credit/' || grant_id)::text as invoice_line_id,
     invoice_id::text as invoice_id,
     'credit'::text as kind,
     position::integer as position,
-    credit_id::text as reference_id,
+    grant_id::text as reference_id,
     period_start::date as period_start,
     period_end::date as period_end,
     amount::numeric(38, 12) as exact_amount,

@@ -25,7 +25,7 @@ limited_grants as (
 
     select
         contract_id,
-        credit_id
+        grant_id
     from {{ ref('int_credit_grants') }}
     where is_limited
 
@@ -36,7 +36,7 @@ draws as (
     select
         invoice_id,
         charge_id,
-        credit_id,
+        grant_id,
         amount
     from {{ ref('int_credit_draws') }}
 
@@ -46,7 +46,7 @@ draws as (
 limited_draws as (
 
     select
-        draws.invoice_id || '/credit/' || draws.credit_id as invoice_line_id,
+        draws.invoice_id || '/credit/' || draws.grant_id as invoice_line_id,
         draws.invoice_id,
         draws.charge_id,
         -draws.amount as amount
@@ -56,7 +56,7 @@ limited_draws as (
     inner join limited_grants
         on
             periods.contract_id = limited_grants.contract_id
-            and draws.credit_id = limited_grants.credit_id
+            and draws.grant_id = limited_grants.grant_id
 
 ),
 

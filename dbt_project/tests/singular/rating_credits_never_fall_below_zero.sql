@@ -6,7 +6,7 @@ spent as (
 
     select
         fct_invoice_lines.contract_id,
-        fct_invoice_lines.reference_id as credit_id,
+        fct_invoice_lines.reference_id as grant_id,
         sum(fct_invoice_lines.amount) as amount
     from {{ ref('fct_invoice_lines') }} as fct_invoice_lines
     inner join {{ ref('fct_invoices') }} as fct_invoices
@@ -18,25 +18,44 @@ spent as (
 
 ),
 
+holdings as (
+
+    select
+        contract_id,
+        grant_id,
+        amount
+    from {{ ref('int_credit_grants') }}
+
+    union all
+
+    select
+        contract_id,
+        credit_id as grant_id,
+        amount
+    from {{ source('catalog', 'credit_grants') }}
+    where every_periods is null
+
+),
+
 held as (
 
     select
         contract_id,
-        credit_id,
+        grant_id,
         max(amount) as amount
-    from {{ source('catalog', 'credit_grants') }}
-    group by contract_id, credit_id
+    from holdings
+    group by contract_id, grant_id
 
 )
 
 select
     spent.contract_id,
-    spent.credit_id,
+    spent.grant_id,
     held.amount as held,
     spent.amount as spent
 from spent
 left join held
     on
         spent.contract_id = held.contract_id
-        and spent.credit_id = held.credit_id
+        and spent.grant_id = held.grant_id
 where coalesce(held.amount, 0) + spent.amount < 0
