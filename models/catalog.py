@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from models.catalog_references import References
 from models.catalog_rules import broken_rules
 from models.contracts import Customer
+from models.defaults import Defaults
 from models.dimensions import CostRule, Dimension
 from models.entries import Entry, read_entry
 from models.prices import Plan
@@ -67,14 +68,13 @@ def load_catalog(
     when last asked for are not read again.
     """
     contents = tuple((file, _digest(file)) for file in _files(directory))
-    defaults = (default_timezone, default_currency)
-    return _loaded(directory, contents, *defaults, stripe_tax=default_stripe_tax)
+    return _loaded(
+        directory, contents, Defaults(default_timezone, default_currency, default_stripe_tax)
+    )
 
 
 @lru_cache(maxsize=2)
-def _loaded(
-    directory: Path, _contents: Contents, timezone: str, currency: str, *, stripe_tax: bool
-) -> Catalog:
+def _loaded(directory: Path, _contents: Contents, defaults: Defaults) -> Catalog:
     problems: list[Problem] = []
     entries: dict[str, list[Any]] = {kind: [] for kind in KINDS}
     references = References()
@@ -82,10 +82,10 @@ def _loaded(
         problems += document.problems
         _read_document(document, entries, references, problems)
     problems += references.unknown()
-    problems += broken_rules(entries)
+    problems += broken_rules(entries, defaults)
     if problems:
         raise ConfigurationError(problems)
-    return _assembled(entries, timezone=timezone, currency=currency, stripe_tax=stripe_tax)
+    return _assembled(entries, defaults)
 
 
 def catalog_of(workspace: Workspace) -> Catalog:
@@ -178,23 +178,17 @@ def _read_items(
             entries[kind].append(entry)
 
 
-def _assembled(
-    entries: dict[str, list[Any]], *, timezone: str, currency: str, stripe_tax: bool
-) -> Catalog:
+def _assembled(entries: dict[str, list[Any]], defaults: Defaults) -> Catalog:
     plans = {plan.id: plan for plan in entries["plans"]}
 
     def completed(customer: Customer) -> Customer:
-        taxed_by_default = stripe_tax and customer.tax is None
-        agreed = [plans[contract.plan].currency for contract in customer.contracts]
         return customer.model_copy(
             update={
-                "timezone": customer.timezone or timezone,
-                "currency": customer.currency or (agreed or [currency])[0],
+                "timezone": customer.timezone or defaults.timezone,
+                "currency": defaults.currency_of(customer, plans),
                 # Who is not taxed by Stripe is as if nothing had been said.
-                "stripe_tax": (
-                    taxed_by_default if customer.stripe_tax is None else customer.stripe_tax
-                )
-                or None,
+                "stripe_tax": defaults.leaves_taxes_to_stripe(customer) or None,
+                "invoices": tuple(sorted(customer.invoices, key=lambda invoice: invoice.id)),
             }
         )
 

@@ -49,15 +49,21 @@ class References:
                     yield from self._check(charge, "dimension", "dimension")
                     yield from self._check_limits(charge.get("price"))
             if kind == "customers":
-                yield from self._check_taxes(entry)
-                for contract in _mappings(entry, "contracts"):
-                    yield from self._check(contract, "plan", "plan")
-                    yield from self._check_charges(contract)
+                yield from self._check_customer(entry)
             if kind == "taxes":
                 yield from self._check_taxed_charges(entry)
             if kind == "cost_rules":
                 yield from self._check(entry, "dimension", "dimension")
                 yield from self._check_weights(entry)
+
+    def _check_customer(self, customer: LocatedMapping) -> Iterator[Problem]:
+        yield from self._check_taxes(customer)
+        for contract in _mappings(customer, "contracts"):
+            yield from self._check(contract, "plan", "plan")
+            yield from self._check_charges(contract)
+        for invoice in _mappings(customer, "invoices"):
+            for line in _mappings(invoice, "lines"):
+                yield from self._check_taxes(line)
 
     def _define(self, kind: str, entry_id: Any) -> None:
         self._ids.setdefault(kind, set()).add(str(entry_id))
@@ -89,9 +95,9 @@ class References:
         for credit in _mappings(contract, "credits"):
             yield from self._missing_of_list(credit, "applies_to", kind, known)
 
-    def _check_taxes(self, customer: LocatedMapping) -> Iterator[Problem]:
-        given, known = customer.get("tax"), self._ids.get("taxes", set())
-        place = customer.place.at("tax")
+    def _check_taxes(self, entry: LocatedMapping) -> Iterator[Problem]:
+        given, known = entry.get("tax"), self._ids.get("taxes", set())
+        place = entry.place.at("tax")
         for number, tax in enumerate(given if isinstance(given, list) else [given]):
             yield from self._missing(
                 place.at(number) if isinstance(given, list) else place, "tax", known, tax

@@ -9,6 +9,7 @@ from models.charge_rows import charge_rows
 from models.contract_rows import contract_rows
 from models.contracts import Customer
 from models.dimensions import CostRule, Dimension
+from models.manual_invoice_rows import manual_invoice_rows
 from models.money import minor_units
 from models.price_models import metadata_keys
 from models.price_rows import Row, TableRow
@@ -41,6 +42,7 @@ def _all_rows(catalog: Catalog) -> Iterator[TableRow]:
     for customer in catalog.customers:
         yield tables.customers, _customer_row(customer)
         yield from customer_tax_rows(customer, catalog.taxes)
+        yield from manual_invoice_rows(customer)
         for tenant in customer.owned_tenants:
             yield tables.tenants, {"tenant_id": tenant, "customer_id": customer.id}
         for contract in customer.contracts:
@@ -114,6 +116,7 @@ def _customer_row(customer: Customer) -> Row:
         "tax_id": customer.tax_id,
         "tax_exempt": customer.tax_exempt,
         "currency": customer.currency,
+        "minor_units": minor_units(customer.currency or "USD"),
         "timezone": customer.timezone,
         "is_taxed_by_stripe": bool(customer.stripe_tax),
     }

@@ -6,15 +6,17 @@ from typing import Any
 from models.charge_rules import override_rules, plan_rules
 from models.contract_rules import customer_rules
 from models.contracts import Customer
+from models.defaults import Defaults
 from models.dimensions import CostRule
 from models.entries import repeated
+from models.invoice_rules import manual_invoice_rules
 from models.problems import Problem, did_you_mean
 from models.taxes import tax_rules
 
 Entries = Mapping[str, Sequence[Any]]
 
 
-def broken_rules(entries: Entries) -> list[Problem]:
+def broken_rules(entries: Entries, defaults: Defaults) -> list[Problem]:
     """Return a problem for every rule between entries that is broken."""
     plans = {plan.id: plan for plan in entries["plans"]}
     dimensions = {dimension.id: dimension for dimension in entries["dimensions"]}
@@ -30,6 +32,7 @@ def broken_rules(entries: Entries) -> list[Problem]:
     problems += repeated(contracts, "contracts")
     for customer in entries["customers"]:
         problems += customer_rules(customer, plans)
+        problems += manual_invoice_rules(customer, plans, defaults)
         problems += override_rules(customer, plans, dimensions)
     return problems
 

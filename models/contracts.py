@@ -25,6 +25,7 @@ from models.fields import (
     Words,
     refusal,
 )
+from models.manual_invoices import ManualInvoice
 
 
 class Contract(Entry):
@@ -79,6 +80,7 @@ class Customer(Entry):
     currency: Currency | None = None
     timezone: Timezone | None = None
     contracts: tuple[Contract, ...] = ()
+    invoices: tuple[ManualInvoice, ...] = ()
 
     @model_validator(mode="after")
     def _is_taxed_by_one(self) -> Self:

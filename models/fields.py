@@ -49,7 +49,9 @@ def plain(number: Decimal) -> str:
     return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
-def exact_number(whole_digits: int, decimals: int) -> Callable[[Any], Decimal]:
+def exact_number(
+    whole_digits: int, decimals: int, *, is_signed: bool = False
+) -> Callable[[Any], Decimal]:
     """Return a reader of numbers that a ``numeric`` column holds without rounding."""
 
     def read(given: Any) -> Decimal:
@@ -60,10 +62,11 @@ def exact_number(whole_digits: int, decimals: int) -> Callable[[Any], Decimal]:
         digits = f"{given:f}" if isinstance(given, Decimal) else str(given).strip()
         if not NUMBER.fullmatch(digits):
             raise refusal(f'{shown(given)} is not a number; write plain digits, such as "1234.50"')
-        if digits.startswith("-") and digits.strip("-0."):
+        is_negative = digits.startswith("-") and bool(digits.strip("-0."))
+        if is_negative and not is_signed:
             raise refusal(f"{shown(given)} is negative, and must not be")
-        number = Decimal(digits.lstrip("-"))
-        if number >= Decimal(10) ** whole_digits or decimals_of(number) > decimals:
+        number = Decimal(digits if is_negative else digits.lstrip("-"))
+        if abs(number) >= Decimal(10) ** whole_digits or decimals_of(number) > decimals:
             raise refusal(
                 f"{shown(given)} is too long: at most {whole_digits} digits "
                 f"before the point and {decimals} after it"
@@ -187,8 +190,8 @@ def read_country(given: Any) -> str:
     return str(given)
 
 
-def _exact(whole_digits: int, decimals: int) -> BeforeValidator:
-    return BeforeValidator(exact_number(whole_digits, decimals))
+def _exact(whole_digits: int, decimals: int, *, is_signed: bool = False) -> BeforeValidator:
+    return BeforeValidator(exact_number(whole_digits, decimals, is_signed=is_signed))
 
 
 AS_TEXT = PlainSerializer(plain, return_type=str)
@@ -201,12 +204,19 @@ NUMBER_SCHEMA = WithJsonSchema(
         "description": 'An exact number as text, such as "0.08".',
     }
 )
+SIGNED_SCHEMA = WithJsonSchema(
+    {
+        "anyOf": [{"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}, {"type": "integer"}],
+        "description": 'An exact number as text, such as "-0.08".',
+    }
+)
 TEXT_SCHEMA = WithJsonSchema({"type": ["string", "integer"]})
 
 Amount = Annotated[Decimal, _exact(26, 12), AS_TEXT, NUMBER_SCHEMA]
 Quantity = Annotated[Decimal, _exact(29, 9), AS_TEXT, NUMBER_SCHEMA]
 # Kept in a column numeric(20, 3): what is payable has at most three decimals.
 PayableAmount = Annotated[Decimal, _exact(17, 3), AS_TEXT, NUMBER_SCHEMA]
+SignedAmount = Annotated[Decimal, _exact(17, 3, is_signed=True), AS_TEXT, SIGNED_SCHEMA]
 Percent = Annotated[Decimal, BeforeValidator(read_percent), AS_TEXT, NUMBER_SCHEMA]
 Words = Annotated[str, BeforeValidator(read_words), TEXT_SCHEMA]
 IDENTIFIER_SCHEMA = {"type": ["string", "integer"], "pattern": f"^{IDENTIFIER.pattern}$"}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 HEADER_FIELDS = (
     "invoice_id",
+    "kind",
     "customer_id",
     "contract_id",
     "plan_id",

@@ -20,11 +20,12 @@ def publish(connection: Connection, catalog: Catalog) -> bool:
     """Store a catalog as the next version; return False where it is stored already.
 
     Raises ``CatalogRefused`` where a contract that is being invoiced has left the catalog, or has
-    changed its currency.
+    changed its currency, and where an invoice that is finalised is written otherwise.
     """
     connection.execute(select(func.pg_advisory_xact_lock(literal(LOCK))))
     refuse_vanished_contracts(connection, catalog)
     refuse_changed_currencies(connection, catalog)
+    refuse_changed_invoices(connection, catalog)
     if is_published(connection, catalog.version):
         return False
     last = connection.execute(select(func.max(tables.versions.c.version_number))).scalar()
@@ -99,6 +100,45 @@ def refuse_changed_currencies(connection: Connection, catalog: Catalog) -> None:
             "Credits, commitments and adjustments of their invoices could not be carried on. "
             "Give the contract an `end`: a customer is billed in one currency, so what goes on is "
             "of a customer of its own"
+        )
+
+
+def refuse_changed_invoices(connection: Connection, catalog: Catalog) -> None:
+    """Raise where the catalog now says something else of an invoice than it was finalised with."""
+    written = {
+        (customer.id, invoice.id): invoice.content_hash
+        for customer in catalog.customers
+        for invoice in customer.invoices
+    }
+    invoices, manual, events = billing.invoices, tables.manual_invoices, billing.invoice_events
+    voided = select(events.c.invoice_id).where(events.c.event == "voided")
+    key = manual.c.customer_id + ":manual:" + manual.c.manual_invoice_id
+    finalised = connection.execute(
+        select(
+            manual.c.customer_id,
+            manual.c.manual_invoice_id,
+            manual.c.content_hash,
+            invoices.c.invoice_number,
+        )
+        .join(
+            invoices,
+            (invoices.c.invoice_key == key)
+            & (invoices.c.catalog_version == manual.c.catalog_version),
+        )
+        .where(invoices.c.invoice_id.not_in(voided))
+        .order_by(invoices.c.invoice_sequence)
+    )
+    changed = [
+        f"{row.manual_invoice_id} of {row.customer_id} ({row.invoice_number})"
+        for row in finalised
+        if written.get((row.customer_id, row.manual_invoice_id), row.content_hash)
+        != row.content_hash
+    ]
+    if changed:
+        raise CatalogRefused(
+            f"invoices that are finalised are written otherwise now: {', '.join(changed)}. Nobody "
+            "would be billed for the difference. Write another invoice for it, or void this one "
+            "first"
         )
 
 

@@ -190,7 +190,7 @@ class Posting:
                 {
                     "invoice_id": header.invoice_id,
                     "customer_id": header.customer_id,
-                    "contract_id": header.contract_id,
+                    **({"contract_id": header.contract_id} if header.contract_id else {}),
                     "content_hash": header.content_hash,
                 }
             ),

@@ -58,7 +58,8 @@ def close_period(
     Freezes the drafts of the latest build with their lines, in order of period, each with the next
     number. A draft is held back, with the reason, while its period and grace are not over at the
     build's instant, a usage source is not complete past its end, or an earlier period of the same
-    contract is open. A second call finds nothing left to do.
+    contract is open. Invoices outside of the periods wait for nothing. A second call finds
+    nothing left to do.
     """
     report = CloseReport()
     with warehouse.begin() as connection:
@@ -71,14 +72,12 @@ def close_period(
         still_open: set[str] = set()
         for draft in drafts(connection):
             if month is not None and not in_month(draft.period_end, month):
-                if draft.period_end <= month:
+                if draft.period_end <= month and draft.kind == "period":
                     still_open.add(draft.contract_id)
                 continue
             reason = gate(draft, rules, watermarks, build.as_of)
-            if reason is None and draft.contract_id in still_open:
-                reason = "an earlier period of the contract is still open"
-            if reason is None and draft.contract_id in carried:
-                reason = "the invoice before it carries credit on: rate again, then close"
+            if reason is None:
+                reason = predecessor_gate(draft, still_open, carried)
             if reason is not None:
                 still_open.add(draft.contract_id)
                 report.held.append(Held(draft.invoice_id, reason))
@@ -186,11 +185,23 @@ def drafts(connection: Connection) -> list[Row]:
                 left join billing.invoices as finalised
                     on drafts.invoice_id = finalised.invoice_id
                 where finalised.invoice_id is null
-                order by drafts.period_end, drafts.contract_id, drafts.period_start
+                order by
+                    drafts.period_end, drafts.contract_id, drafts.period_start, drafts.invoice_id
                 """
             )
         )
     )
+
+
+def predecessor_gate(draft: Row, still_open: set[str], carried: set[str]) -> str | None:
+    """Return why the invoices of a contract before a draft keep it from being finalised."""
+    if draft.kind != "period":
+        return None
+    if draft.contract_id in still_open:
+        return "an earlier period of the contract is still open"
+    if draft.contract_id in carried:
+        return "the invoice before it carries credit on: rate again, then close"
+    return None
 
 
 def gate(
@@ -199,7 +210,12 @@ def gate(
     watermarks: dict[str, datetime | None],
     as_of: datetime,
 ) -> str | None:
-    """Return what keeps a draft from being finalised at an instant, or None."""
+    """Return what keeps a draft from being finalised at an instant, or None.
+
+    What is invoiced outside of the periods counts no usage, and waits for none.
+    """
+    if draft.kind != "period":
+        return None
     may_close_at = draft.period_end_at + rules.grace
     if may_close_at > as_of:
         return f"the period and its grace end at {may_close_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

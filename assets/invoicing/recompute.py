@@ -67,8 +67,11 @@ def refuse_archived(connection: Connection, invoice: Row) -> None:
     """Raise where the journal as it stood at an invoice cannot be seen without an archive.
 
     Of archived months there are the usage rollups as they are in the end: the right ones where no
-    later build has added to them, and no proof of what the invoice itself bills.
+    later build has added to them, and no proof of what the invoice itself bills. Outside of the
+    billing periods an invoice counts no usage.
     """
+    if invoice.kind != "period":
+        return
     needed = archives_of_times(connection, invoice.period_start_at, invoice.period_end_at)
     needed += archives_counted_later(connection, invoice.journal_watermark)
     if needed:

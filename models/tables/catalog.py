@@ -169,6 +169,7 @@ customers = Table(
     words("tax_id", nullable=True),
     words("tax_exempt"),
     words("currency"),
+    Column("minor_units", Integer, nullable=False),
     words("timezone"),
     Column("is_taxed_by_stripe", Boolean, nullable=False, server_default="false"),
     comment="One row per customer.",
@@ -327,6 +328,49 @@ credit_charges = Table(
     words("credit_id", key=True),
     words("charge_id", key=True),
     comment="One row per charge that a limited credit pays.",
+)
+
+manual_invoices = Table(
+    "manual_invoices",
+    metadata,
+    version(),
+    words("customer_id", key=True),
+    words("manual_invoice_id", key=True),
+    Column("issued_on", Date, nullable=False),
+    words("content_hash"),
+    comment="One row per invoice that the catalog writes line by line.",
+)
+
+manual_lines = Table(
+    "manual_lines",
+    metadata,
+    version(),
+    words("customer_id", key=True),
+    words("manual_invoice_id", key=True),
+    Column("line_number", Integer, primary_key=True),
+    words("description"),
+    Column("period_start", Date, nullable=False),
+    Column("period_end", Date, nullable=False),
+    Column("amount", AMOUNT),
+    Column("quantity", QUANTITY),
+    Column("unit_amount", RATE),
+    Column("has_own_taxes", Boolean, nullable=False),
+    comment=(
+        "One row per line of a manual invoice: an amount, or a quantity and the amount of a unit. "
+        "One that has its own taxes has those of manual_line_taxes, and not the customer's."
+    ),
+)
+
+manual_line_taxes = Table(
+    "manual_line_taxes",
+    metadata,
+    version(),
+    words("customer_id", key=True),
+    words("manual_invoice_id", key=True),
+    Column("line_number", Integer, primary_key=True),
+    words("tax_id", key=True),
+    Column("position", Integer, nullable=False),
+    comment="One row per tax that a line of a manual invoice names.",
 )
 
 cost_rules = Table(

@@ -19,8 +19,8 @@ Reference = Annotated[str, typer.Argument(metavar="INVOICE", help="Id or number 
 
 INVOICES = """
     select
-        invoice_id, invoice_number, customer_id, contract_id, period_start, period_end, status,
-        total, currency, stripe_invoice_id
+        invoice_id, invoice_number, kind, customer_id, contract_id, period_start, period_end,
+        status, total, currency, stripe_invoice_id
     from marts.fct_invoices
     where (cast(:status as text) is null or status = :status)
     order by period_start, customer_id, contract_id

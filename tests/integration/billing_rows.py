@@ -37,6 +37,7 @@ def new_customer(warehouse: Warehouse, customer_id: str | None = None, **values:
         "country": "US",
         "tax_exempt": "none",
         "currency": "USD",
+        "minor_units": 2,
         "timezone": "UTC",
         **values,
     }
@@ -110,6 +111,8 @@ def approved_invoice(
                 **shared,
                 "invoice_sequence": sequence,
                 "invoice_number": f"INV-{sequence:06d}",
+                "kind": "period",
+                "invoice_key": invoice_id,
                 "period_start_at": datetime(2026, 9, 1, tzinfo=UTC),
                 "period_end_at": datetime(2026, 10, 1, tzinfo=UTC),
                 "minor_units": minor_units(currency),

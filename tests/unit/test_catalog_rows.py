@@ -100,6 +100,7 @@ customers:
         commitments: [{amount: 1000, to: 2026-07-15}, {amount: 9, from: 2026-07-15}]
         credits: [{id: c1, amount: 100, priority: 2, paid: true, expires: 2026-12-01,
                    applies_to: [calls]}]
+    invoices: [{id: setup, date: 2026-01-15, lines: [{description: Setup, amount: 5, tax: vat}]}]
   - {id: reverse, tax: vat, tax_exempt: reverse}
 cost_rules:
   - {id: z, match: {source: aws, category: Usage, tag: {team: null}}, method: direct, tenant_tag: t}

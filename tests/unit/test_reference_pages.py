@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from models import contracts, dimensions, price_models, prices, settings, taxes
+from models import (
+    contracts,
+    dimensions,
+    manual_invoices,
+    price_models,
+    prices,
+    settings,
+    taxes,
+)
 from models.catalog import KINDS
 from models.entries import Entry
 
@@ -19,7 +27,7 @@ def entries_of(module: object) -> list[type[Entry]]:
 
 CATALOG_ENTRIES = {
     kind
-    for module in (contracts, dimensions, price_models, prices, taxes)
+    for module in (contracts, dimensions, manual_invoices, price_models, prices, taxes)
     for kind in entries_of(module)
 }
 SETTINGS_ENTRIES = set(entries_of(settings))

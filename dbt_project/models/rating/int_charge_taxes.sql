@@ -20,6 +20,7 @@ taxes as (
         rate_number,
         percent,
         is_inclusive,
+        is_of_customer,
         scope
     from {{ ref('int_invoice_taxes') }}
 
@@ -36,7 +37,25 @@ named_charges as (
 
 ),
 
--- What has no charge is taxed by what is on everything, or on all charges but some.
+lines_with_own_taxes as (
+
+    select invoice_line_id
+    from {{ ref('int_off_cycle_lines') }}
+    where has_own_taxes
+
+),
+
+line_taxes as (
+
+    select
+        invoice_line_id,
+        tax_id
+    from {{ ref('int_off_cycle_taxes') }}
+
+),
+
+-- A line that names its own taxes has those. What has no charge is taxed by what is on
+-- everything, or on all charges but some.
 charge_taxes as (
 
     select
@@ -56,11 +75,20 @@ charge_taxes as (
             and taxes.tax_id = named_charges.tax_id
             and taxes.rate_number = named_charges.rate_number
             and taxable.charge_id = named_charges.charge_id
+    left join lines_with_own_taxes
+        on taxable.charge_id = lines_with_own_taxes.invoice_line_id
+    left join line_taxes
+        on
+            taxable.charge_id = line_taxes.invoice_line_id
+            and taxes.tax_id = line_taxes.tax_id
     where
-        case taxes.scope
-            when 'all' then true
-            when 'only' then named_charges.charge_id is not null
-            when 'except' then named_charges.charge_id is null
+        case
+            when lines_with_own_taxes.invoice_line_id is not null
+                then line_taxes.tax_id is not null
+            when not taxes.is_of_customer then false
+            when taxes.scope = 'only' then named_charges.charge_id is not null
+            when taxes.scope = 'except' then named_charges.charge_id is null
+            else true
         end
 
 )

@@ -42,6 +42,7 @@ invoices as (
         period_end_at,
         is_void
     from {{ ref('int_closed_invoices') }}
+    where kind = 'period'
 
 ),
 

@@ -1,12 +1,11 @@
 with
 
-periods as (
+drafts as (
 
     select
         invoice_id,
         minor_units
-    from {{ ref('int_contract_periods') }}
-    where not is_closed
+    from {{ ref('int_draft_invoices') }}
 
 ),
 
@@ -39,17 +38,17 @@ cut_off as (
     select
         contained.invoice_line_id,
         contained.exact_amount,
-        trunc(contained.exact_amount, periods.minor_units) as amount,
-        round(power(10::numeric, -periods.minor_units), periods.minor_units) as unit,
+        trunc(contained.exact_amount, drafts.minor_units) as amount,
+        round(power(10::numeric, -drafts.minor_units), drafts.minor_units) as unit,
         coalesce(tax_totals.included_amount, 0)
-        - sum(trunc(contained.exact_amount, periods.minor_units)) over (
+        - sum(trunc(contained.exact_amount, drafts.minor_units)) over (
             partition by contained.invoice_id, contained.tax_id
         ) as missing,
         contained.invoice_id,
         contained.tax_id
     from contained
-    inner join periods
-        on contained.invoice_id = periods.invoice_id
+    inner join drafts
+        on contained.invoice_id = drafts.invoice_id
     left join tax_totals
         on
             contained.invoice_id = tax_totals.invoice_id

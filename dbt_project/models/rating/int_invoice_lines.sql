@@ -1,6 +1,6 @@
 with
 
-periods as (
+drafts as (
 
     select
         invoice_id,
@@ -9,8 +9,7 @@ periods as (
         customer_id,
         plan_id,
         currency
-    from {{ ref('int_contract_periods') }}
-    where not is_closed
+    from {{ ref('int_draft_invoices') }}
 
 ),
 
@@ -83,9 +82,9 @@ select
             lines.invoice_line_id
     )::integer as line_number,
     lines.kind::text as kind,
-    periods.customer_id::text as customer_id,
-    periods.contract_id::text as contract_id,
-    periods.plan_id::text as plan_id,
+    drafts.customer_id::text as customer_id,
+    drafts.contract_id::text as contract_id,
+    drafts.plan_id::text as plan_id,
     lines.charge_id::text as charge_id,
     lines.dimension_id::text as dimension_id,
     lines.reference_id::text as reference_id,
@@ -96,12 +95,12 @@ select
     lines.exact_amount::numeric(38, 12) as exact_amount,
     lines.amount::numeric(20, 3) as amount,
     coalesce(included_taxes.included_amount, 0)::numeric(20, 3) as tax_included,
-    periods.currency::text as currency,
+    drafts.currency::text as currency,
     lines.description::text as description,
-    periods.catalog_version::text as catalog_version,
+    drafts.catalog_version::text as catalog_version,
     lines.explanation::jsonb as explanation
 from lines
-inner join periods
-    on lines.invoice_id = periods.invoice_id
+inner join drafts
+    on lines.invoice_id = drafts.invoice_id
 left join included_taxes
     on lines.invoice_line_id = included_taxes.invoice_line_id

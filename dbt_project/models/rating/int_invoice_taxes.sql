@@ -1,14 +1,13 @@
 with
 
-periods as (
+drafts as (
 
     select
         invoice_id,
         catalog_version,
         customer_id,
         period_end
-    from {{ ref('int_contract_periods') }}
-    where not is_closed
+    from {{ ref('int_draft_invoices') }}
 
 ),
 
@@ -26,16 +25,16 @@ customers as (
 invoices as (
 
     select
-        periods.invoice_id,
-        periods.catalog_version,
-        periods.customer_id,
-        periods.period_end,
+        drafts.invoice_id,
+        drafts.catalog_version,
+        drafts.customer_id,
+        drafts.period_end,
         customers.tax_exempt
-    from periods
+    from drafts
     inner join customers
         on
-            periods.catalog_version = customers.catalog_version
-            and periods.customer_id = customers.customer_id
+            drafts.catalog_version = customers.catalog_version
+            and drafts.customer_id = customers.customer_id
 
 ),
 
@@ -66,6 +65,53 @@ rates as (
 
 ),
 
+line_taxes as (
+
+    select
+        invoice_id,
+        tax_id,
+        min(position) as position
+    from {{ ref('int_off_cycle_taxes') }}
+    group by invoice_id, tax_id
+
+),
+
+-- Those of the customer, then those that lines of the invoice name beyond them.
+invoice_taxes as (
+
+    select
+        invoices.invoice_id,
+        customer_taxes.tax_id,
+        customer_taxes.position,
+        true as is_of_customer
+    from invoices
+    inner join customer_taxes
+        on
+            invoices.catalog_version = customer_taxes.catalog_version
+            and invoices.customer_id = customer_taxes.customer_id
+
+    union all
+
+    select
+        line_taxes.invoice_id,
+        line_taxes.tax_id,
+        1000 + line_taxes.position as position,
+        false as is_of_customer
+    from line_taxes
+    inner join invoices
+        on line_taxes.invoice_id = invoices.invoice_id
+    where
+        not exists (
+            select customer_taxes.tax_id
+            from customer_taxes
+            where
+                customer_taxes.catalog_version = invoices.catalog_version
+                and customer_taxes.customer_id = invoices.customer_id
+                and customer_taxes.tax_id = line_taxes.tax_id
+        )
+
+),
+
 -- The last day of the period decides on the rate.
 named_taxes as (
 
@@ -74,21 +120,20 @@ named_taxes as (
         invoices.catalog_version,
         rates.tax_id,
         rates.rate_number,
-        customer_taxes.position,
+        invoice_taxes.position,
+        invoice_taxes.is_of_customer,
         rates.name as tax_name,
         invoices.tax_exempt,
         case when invoices.tax_exempt = 'none' then rates.percent else 0 end as percent,
         rates.is_inclusive,
         rates.scope
     from invoices
-    inner join customer_taxes
-        on
-            invoices.catalog_version = customer_taxes.catalog_version
-            and invoices.customer_id = customer_taxes.customer_id
+    inner join invoice_taxes
+        on invoices.invoice_id = invoice_taxes.invoice_id
     inner join rates
         on
-            customer_taxes.catalog_version = rates.catalog_version
-            and customer_taxes.tax_id = rates.tax_id
+            invoices.catalog_version = rates.catalog_version
+            and invoice_taxes.tax_id = rates.tax_id
             and (rates.valid_from is null or invoices.period_end > rates.valid_from)
             and (rates.valid_to is null or invoices.period_end <= rates.valid_to)
 
@@ -108,6 +153,7 @@ taxes as (
         'reverse' as tax_id,
         0 as rate_number,
         0 as position,
+        true as is_of_customer,
         'Tax' as tax_name,
         tax_exempt,
         0 as percent,
@@ -130,6 +176,7 @@ select
     tax_id::text as tax_id,
     rate_number::integer as rate_number,
     position::integer as position,
+    is_of_customer::boolean as is_of_customer,
     tax_name::text as tax_name,
     tax_exempt::text as tax_exempt,
     percent::numeric(9, 6) as percent,

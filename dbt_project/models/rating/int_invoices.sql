@@ -1,9 +1,11 @@
 with
 
-periods as (
+drafts as (
 
     select
         invoice_id,
+        invoice_key,
+        kind,
         revision,
         customer_id,
         contract_id,
@@ -15,8 +17,7 @@ periods as (
         currency,
         minor_units,
         catalog_version
-    from {{ ref('int_contract_periods') }}
-    where not is_closed
+    from {{ ref('int_draft_invoices') }}
 
 ),
 
@@ -34,23 +35,25 @@ totals as (
 )
 
 select
-    periods.invoice_id::text as invoice_id,
-    periods.revision::integer as revision,
-    periods.customer_id::text as customer_id,
-    periods.contract_id::text as contract_id,
-    periods.plan_id::text as plan_id,
-    periods.period_start::date as period_start,
-    periods.period_end::date as period_end,
-    periods.period_start_at::timestamptz as period_start_at,
-    periods.period_end_at::timestamptz as period_end_at,
-    periods.currency::text as currency,
-    periods.minor_units::integer as minor_units,
+    drafts.invoice_id::text as invoice_id,
+    drafts.invoice_key::text as invoice_key,
+    drafts.kind::text as kind,
+    drafts.revision::integer as revision,
+    drafts.customer_id::text as customer_id,
+    drafts.contract_id::text as contract_id,
+    drafts.plan_id::text as plan_id,
+    drafts.period_start::date as period_start,
+    drafts.period_end::date as period_end,
+    drafts.period_start_at::timestamptz as period_start_at,
+    drafts.period_end_at::timestamptz as period_end_at,
+    drafts.currency::text as currency,
+    drafts.minor_units::integer as minor_units,
     coalesce(totals.subtotal, 0)::numeric(20, 3) as subtotal,
     coalesce(totals.tax, 0)::numeric(20, 3) as tax,
     coalesce(totals.tax_included, 0)::numeric(20, 3) as tax_included,
     coalesce(totals.total, 0)::numeric(20, 3) as total,
     coalesce(totals.total, 0)::numeric(20, 3) as amount_due,
-    periods.catalog_version::text as catalog_version
-from periods
+    drafts.catalog_version::text as catalog_version
+from drafts
 left join totals
-    on periods.invoice_id = totals.invoice_id
+    on drafts.invoice_id = totals.invoice_id

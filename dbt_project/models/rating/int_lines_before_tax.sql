@@ -1,14 +1,14 @@
 with
 
-periods as (
+drafts as (
 
     select invoice_id
-    from {{ ref('int_contract_periods') }}
-    where not is_closed
+    from {{ ref('int_draft_invoices') }}
 
 ),
 
--- What periods cost, then adjustments of earlier invoices, credits.
+-- What periods cost, then adjustments of earlier invoices, credits. Invoices outside of the periods
+-- have lines of their own.
 lines as (
 
     select
@@ -76,6 +76,28 @@ lines as (
         explanation
     from {{ ref('int_credit_lines') }}
 
+    union all
+
+    select
+        invoice_line_id,
+        invoice_id,
+        kind,
+        1 as section,
+        position,
+        0 as place,
+        null as charge_id,
+        null as dimension_id,
+        reference_id,
+        period_start,
+        period_end,
+        quantity,
+        quantity as billable_quantity,
+        exact_amount,
+        amount,
+        description,
+        explanation
+    from {{ ref('int_off_cycle_lines') }}
+
 )
 
 select
@@ -97,5 +119,5 @@ select
     lines.description::text as description,
     lines.explanation::jsonb as explanation
 from lines
-inner join periods
-    on lines.invoice_id = periods.invoice_id
+inner join drafts
+    on lines.invoice_id = drafts.invoice_id

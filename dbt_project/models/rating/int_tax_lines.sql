@@ -1,15 +1,15 @@
 with
 
-periods as (
+drafts as (
 
     select
         invoice_id,
+        kind,
         currency,
         minor_units,
         period_start,
         period_end
-    from {{ ref('int_contract_periods') }}
-    where not is_closed
+    from {{ ref('int_draft_invoices') }}
 
 ),
 
@@ -85,11 +85,11 @@ taxed as (
 lines as (
 
     select
-        periods.invoice_id,
-        periods.currency,
-        periods.minor_units,
-        periods.period_start,
-        periods.period_end,
+        drafts.invoice_id,
+        drafts.currency,
+        drafts.minor_units,
+        drafts.period_start,
+        drafts.period_end,
         taxes.tax_id,
         taxes.position,
         taxes.tax_name,
@@ -97,13 +97,15 @@ lines as (
         taxes.percent,
         taxes.is_inclusive and taxes.tax_exempt = 'none' as is_included,
         taxed.net_amount,
-        case when taxes.scope <> 'all' then charges.taxable_amounts end as charges,
+        case
+            when taxes.scope <> 'all' or drafts.kind <> 'period' then charges.taxable_amounts
+        end as charges,
         case when taxes.is_inclusive then 0 else taxed.tax_amount end as added_amount,
-        round(case when taxes.is_inclusive then taxed.tax_amount else 0 end, periods.minor_units)
+        round(case when taxes.is_inclusive then taxed.tax_amount else 0 end, drafts.minor_units)
             as included_amount
-    from periods
+    from drafts
     inner join taxes
-        on periods.invoice_id = taxes.invoice_id
+        on drafts.invoice_id = taxes.invoice_id
     inner join taxed
         on
             taxes.invoice_id = taxed.invoice_id

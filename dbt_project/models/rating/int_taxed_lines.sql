@@ -1,16 +1,15 @@
 with
 
-periods as (
+drafts as (
 
     select
         invoice_id,
         contract_id
-    from {{ ref('int_contract_periods') }}
-    where not is_closed
+    from {{ ref('int_draft_invoices') }}
 
 ),
 
-lines as (
+lines_before_tax as (
 
     select
         invoice_line_id,
@@ -18,6 +17,27 @@ lines as (
         charge_id,
         amount
     from {{ ref('int_lines_before_tax') }}
+
+),
+
+off_cycle_lines as (
+
+    select invoice_line_id
+    from {{ ref('int_off_cycle_lines') }}
+
+),
+
+-- A line outside of the periods is taxed on its own, as a charge is.
+lines as (
+
+    select
+        lines_before_tax.invoice_line_id,
+        lines_before_tax.invoice_id,
+        coalesce(off_cycle_lines.invoice_line_id, lines_before_tax.charge_id) as charge_id,
+        lines_before_tax.amount
+    from lines_before_tax
+    left join off_cycle_lines
+        on lines_before_tax.invoice_line_id = off_cycle_lines.invoice_line_id
 
 ),
 
@@ -51,11 +71,11 @@ limited_draws as (
         draws.charge_id,
         -draws.amount as amount
     from draws
-    inner join periods
-        on draws.invoice_id = periods.invoice_id
+    inner join drafts
+        on draws.invoice_id = drafts.invoice_id
     inner join limited_grants
         on
-            periods.contract_id = limited_grants.contract_id
+            drafts.contract_id = limited_grants.contract_id
             and draws.grant_id = limited_grants.grant_id
 
 ),

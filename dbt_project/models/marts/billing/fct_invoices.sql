@@ -4,6 +4,7 @@ drafts as (
 
     select
         invoice_id,
+        kind,
         customer_id,
         contract_id,
         plan_id,
@@ -25,6 +26,7 @@ finalised as (
     select
         invoice_id,
         invoice_number,
+        kind,
         customer_id,
         contract_id,
         plan_id,
@@ -70,6 +72,7 @@ invoices as (
     select
         drafts.invoice_id,
         null as invoice_number,
+        drafts.kind,
         drafts.customer_id,
         drafts.contract_id,
         drafts.plan_id,
@@ -96,6 +99,7 @@ invoices as (
     select
         finalised.invoice_id,
         finalised.invoice_number,
+        finalised.kind,
         finalised.customer_id,
         finalised.contract_id,
         finalised.plan_id,
@@ -131,6 +135,7 @@ invoices as (
 select
     invoice_id::text as invoice_id,
     invoice_number::text as invoice_number,
+    kind::text as kind,
     customer_id::text as customer_id,
     contract_id::text as contract_id,
     plan_id::text as plan_id,

@@ -12,6 +12,7 @@ line_margins as (
         is_comparable,
         is_final
     from {{ ref('fct_line_margins') }}
+    where plan_id is not null
 
 ),
 

@@ -1,0 +1,82 @@
+with
+
+parameters as (
+
+    select catalog_version
+    from {{ source('ops', 'parameters') }}
+
+),
+
+invoices as (
+
+    select
+        invoice_id,
+        invoice_key,
+        minor_units
+    from {{ ref('int_off_cycle_invoices') }}
+
+),
+
+manual_lines as (
+
+    select
+        catalog_version,
+        customer_id,
+        manual_invoice_id,
+        line_number,
+        description,
+        period_start,
+        period_end,
+        amount,
+        quantity,
+        unit_amount,
+        has_own_taxes
+    from {{ source('catalog', 'manual_lines') }}
+
+),
+
+named as (
+
+    select
+        manual_lines.customer_id || ':manual:' || manual_lines.manual_invoice_id as invoice_key,
+        manual_lines.line_number::text as line_name,
+        'manual' as kind,
+        manual_lines.line_number as position,
+        null as reference_id,
+        manual_lines.period_start,
+        manual_lines.period_end,
+        manual_lines.quantity,
+        coalesce(manual_lines.amount, manual_lines.quantity * manual_lines.unit_amount)
+            as exact_amount,
+        manual_lines.has_own_taxes,
+        manual_lines.description,
+        jsonb_strip_nulls(
+            jsonb_build_object(
+                'quantity', trim_scale(manual_lines.quantity),
+                'unit_amount', trim_scale(manual_lines.unit_amount)
+            )
+        ) as explanation
+    from manual_lines
+    inner join parameters
+        on manual_lines.catalog_version = parameters.catalog_version
+
+)
+
+select
+    (invoices.invoice_id || '/' || named.kind || '/' || named.line_name)::text as invoice_line_id,
+    invoices.invoice_id::text as invoice_id,
+    named.kind::text as kind,
+    named.line_name::text as line_name,
+    named.position::integer as position,
+    named.reference_id::text as reference_id,
+    named.period_start::date as period_start,
+    named.period_end::date as period_end,
+    named.quantity::numeric(38, 9) as quantity,
+    named.exact_amount::numeric(38, 12) as exact_amount,
+    {{ round_to_currency('named.exact_amount', 'invoices.minor_units') }} as amount,
+    named.has_own_taxes::boolean as has_own_taxes,
+    named.description::text as description,
+    named.explanation::jsonb as explanation
+from named
+inner join invoices
+    on named.invoice_key = invoices.invoice_key
