@@ -214,11 +214,11 @@ def test_the_records_of_a_line_are_those_it_was_priced_with(story):
     assert {Path(row.object).name for row in records} == {"first.jsonl"}
 
 
-def test_explaining_a_line_gives_the_slices_that_make_its_amount(story):
+def test_explaining_a_line_gives_the_steps_that_make_its_amount(story):
     explanation = explain(story.pipeline.warehouse, "acme:2026-08-01/usage/calls/1")
     notes = explanation.notes(explanation.lines[0])
-    assert sum(part["amount"] for part in notes["slices"]) == Decimal("15")
-    assert notes["records"] == 2
+    assert sum(step.get("amount", 0) for step in notes["steps"]) == Decimal("15")
+    assert notes["steps"][0]["records"] == 2
     assert explanation.invoice.invoice_number == "INV-000001"
     with pytest.raises(InvoiceStateError, match="no invoice or line nothing"):
         explain(story.pipeline.warehouse, "nothing")

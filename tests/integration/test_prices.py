@@ -170,20 +170,20 @@ def test_a_price_comes_to_its_line(priced: Pipeline, charge: str, amounts: list[
     assert [f"{row.amount:.2f}" for row in found] == amounts
 
 
-def test_the_slices_of_every_line_add_up_to_it(priced: Pipeline) -> None:
+def test_the_steps_of_every_line_add_up_to_it(priced: Pipeline) -> None:
     lines = priced.rows("""
         select
             charge_id, exact_amount,
             (
-                select sum((slice.value ->> 'amount')::numeric)
-                from jsonb_array_elements(explanation -> 'slices') as slice
-            ) as slices
+                select sum((step.value ->> 'amount')::numeric)
+                from jsonb_array_elements(explanation -> 'steps') as step
+            ) as steps
         from rating.int_charge_lines
         where kind = 'usage'
     """)
     assert {row.charge_id for row in lines} >= {"transfers", "europe", "compute"}
     for row in lines:
-        assert row.exact_amount == row.slices, row.charge_id
+        assert row.exact_amount == row.steps, row.charge_id
 
 
 def test_records_that_are_priced_one_by_one_add_up_to_their_line(priced: Pipeline) -> None:

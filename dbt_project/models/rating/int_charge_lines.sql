@@ -44,36 +44,34 @@ quantities as (
         invoice_id,
         charge_id,
         part_number,
-        aggregation,
-        included_quantity,
-        sum(record_count) as record_count,
-        sum(aggregate_quantity) as aggregate_quantity,
         sum(quantity) as quantity,
         sum(billable_quantity) as billable_quantity
     from {{ ref('int_charge_quantities') }}
-    group by invoice_id, charge_id, part_number, aggregation, included_quantity
+    group by invoice_id, charge_id, part_number
 
 ),
 
-slices as (
+steps as (
 
     select
         invoice_id,
         charge_id,
         part_number,
+        step_number,
+        step,
+        dimension_id,
         pricing_group,
-        slice_kind,
         tier_number,
-        model,
         from_quantity,
         up_to,
-        slice_quantity,
+        record_count,
+        quantity,
         unit_amount,
-        flat_amount,
-        part_days,
-        period_days,
-        exact_amount
-    from {{ ref('int_price_slices') }}
+        days,
+        of_days,
+        exact_amount,
+        details
+    from {{ ref('int_usage_steps') }}
 
 ),
 
@@ -134,23 +132,25 @@ priced as (
         part_number,
         sum(exact_amount) as exact_amount,
         jsonb_agg(
-            jsonb_build_object(
-                'group', pricing_group,
-                'kind', slice_kind,
-                'tier', tier_number,
-                'from', from_quantity,
-                'up_to', up_to,
-                'quantity', slice_quantity,
-                'unit_amount', unit_amount,
-                'flat_amount', flat_amount,
-                'part_days', part_days,
-                'period_days', period_days,
-                'amount', exact_amount
-            )
-            order by pricing_group, slice_kind, tier_number
-        ) as slices,
-        max(model) as model
-    from slices
+            jsonb_strip_nulls(
+                jsonb_build_object(
+                    'step', step,
+                    'dimension', dimension_id,
+                    'group', nullif(pricing_group, '{}'::jsonb),
+                    'tier', tier_number,
+                    'from', trim_scale(from_quantity),
+                    'up_to', trim_scale(up_to),
+                    'records', record_count,
+                    'quantity', trim_scale(quantity),
+                    'unit_amount', trim_scale(unit_amount),
+                    'days', days,
+                    'of_days', of_days,
+                    'amount', trim_scale(exact_amount)
+                )
+            ) || details
+            order by step_number
+        ) as steps
+    from steps
     group by invoice_id, charge_id, part_number
 
 ),
@@ -172,17 +172,7 @@ usage_lines as (
         quantities.billable_quantity,
         priced.exact_amount,
         parts.name as description,
-        jsonb_build_object(
-            'aggregation', quantities.aggregation,
-            'records', quantities.record_count,
-            'aggregate', quantities.aggregate_quantity,
-            'quantity', quantities.quantity,
-            'included', quantities.included_quantity,
-            'billable', quantities.billable_quantity,
-            'price', parts.price_id,
-            'model', priced.model,
-            'slices', priced.slices
-        )
+        jsonb_build_object('price', parts.price_id, 'steps', priced.steps)
         || case
             when line_groups.groups is null then '{}'::jsonb
             else jsonb_build_object('groups', line_groups.groups)
@@ -258,8 +248,8 @@ seat_lines as (
         seat_fees.exact_amount,
         seat_fees.description,
         case
-            when priced.slices is null then '{}'::jsonb
-            else jsonb_build_object('model', priced.model, 'slices', priced.slices)
+            when priced.steps is null then '{}'::jsonb
+            else jsonb_build_object('steps', priced.steps)
         end as explanation
     from seat_fees
     left join priced

@@ -87,7 +87,8 @@ lines as (
             'commitment', drawn.commitment_amount,
             'used_before', drawn.used_before,
             'used', drawn.used_amount,
-            'overage', drawn.overage
+            'overage', drawn.overage,
+            'drawn', drawn.used_amount - drawn.overage
         ) as explanation
     from drawn
     where drawn.is_prepaid

@@ -254,6 +254,7 @@ select
     slice_kind::text as slice_kind,
     tier_number::integer as tier_number,
     model::text as model,
+    is_level::boolean as is_level,
     from_quantity::numeric(38, 9) as from_quantity,
     up_to::numeric(38, 9) as up_to,
     slice_quantity::numeric(38, 9) as slice_quantity,
