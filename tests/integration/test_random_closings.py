@@ -1,0 +1,176 @@
+"""Random customers whose months are closed while usage is still to come.
+
+What was invoiced, what was adjusted since and what waits to be: together this is, line by line, what
+the reference calculator says of all usage. Customers and seed are chosen as in test_random_ratings.py.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+
+from assets.invoicing.closing import ClosingRules
+from tests.conftest import fresh_pipeline
+from tests.pipeline import Pipeline
+from tests.reference.calculator import expected_lines
+from tests.reference.comparison import Difference, accepted
+from tests.reference.dice import Dice
+from tests.reference.drawn_customers import AS_OF, Case, drawn_case
+from tests.reference.lines import Line
+from tests.reference.shrinking import smallest
+
+CUSTOMERS = int(os.environ.get("METERHOUSE_RANDOM_CUSTOMERS", "120"))
+SEED = int(os.environ.get("METERHOUSE_RANDOM_SEED", "6"))
+CLOSED_AT = [
+    datetime(2024, 4, 3, tzinfo=UTC),
+    datetime(2024, 9, 9, 5, tzinfo=UTC),
+    datetime(2025, 1, 2, tzinfo=UTC),
+    AS_OF,
+]
+RULES = ClosingRules(timedelta(days=1), ("random",), approves_itself=False)
+SELECTION = ("+jnl_delivery_counts", "+fct_invoices", "+fct_invoice_lines", "+int_adjustments")
+# What credits and taxes come to is settled when an invoice is; the lines of these are adjusted.
+KINDS = ("usage", "fee", "discount", "minimum", "commitment")
+COME_TO = f"""
+    with lines as (
+
+        select invoice_line_id, amount
+        from billing.closed_lines
+        where kind in {KINDS}
+
+        union all
+
+        select reference_id as invoice_line_id, amount
+        from billing.closed_lines
+        where kind = 'adjustment'
+
+        union all
+
+        select adjusted_line_id as invoice_line_id, amount
+        from rating.int_adjustments
+
+        union all
+
+        select invoice_line_id, amount
+        from rating.int_rated_lines
+        where invoice_id not in (select invoice_id from rating.int_closed_invoices)
+
+    )
+
+    select invoice_line_id, sum(amount) as amount
+    from lines
+    group by invoice_line_id
+    having sum(amount) <> 0
+"""
+
+ADJUSTED = "select count(*) as lines from billing.closed_lines where kind = 'adjustment'"
+# Of no credit is more spent than there is, by what is closed and what is open together.
+OVERSPENT = """
+    select invoices.contract_id, lines.reference_id, sum(lines.amount) as spent
+    from marts.fct_invoice_lines as lines
+    inner join marts.fct_invoices as invoices using (invoice_id)
+    inner join catalog.credit_grants as grants
+        on
+            invoices.contract_id = grants.contract_id
+            and lines.reference_id = grants.credit_id
+    where lines.kind = 'credit'
+    group by invoices.contract_id, lines.reference_id
+    having -sum(lines.amount) > min(grants.amount)
+"""
+BELOW_ZERO = "select invoice_id, total from marts.fct_invoices where total < 0"
+
+
+def deliveries(case: Case) -> dict[int, list[dict]]:
+    """Return which records come before which close; some come late, no correction too early."""
+    rounds: dict[str, int] = {}
+    found: dict[int, list[dict]] = defaultdict(list)
+    for record in case.records:
+        name = record["id"].removeprefix(case.customer_id)
+        dice = Dice(f"{SEED}/{name}/{record['timestamp']}")
+        at = datetime.fromisoformat(record["timestamp"])
+        first = next(
+            number for number, close in enumerate([*CLOSED_AT, None]) if not close or at < close
+        )
+        late = first + (dice.pick(1, 2, 4) if dice.chance(35) else 0)
+        known = max(late, rounds.get(record.get("corrects", ""), 0))
+        rounds[record["id"]] = min(known, len(CLOSED_AT))
+        found[rounds[record["id"]]].append(record)
+    return found
+
+
+def close_step_by_step(pipeline: Pipeline, cases: Sequence[Case]) -> int:
+    """Deliver, rate and close again and again; return how many invoices were finalised."""
+    rounds = [deliveries(case) for case in cases]
+    finalised = 0
+    for number, close in enumerate([*CLOSED_AT, None]):
+        records = [record for of_case in rounds for record in of_case.get(number, [])]
+        pipeline.deliver("random", records, f"round{number}")
+        pipeline.build(close or AS_OF, *SELECTION)
+        if close is not None:
+            finalised += len(pipeline.close(RULES, datetime.now(UTC)).finalised)
+    return finalised
+
+
+def differences(pipeline: Pipeline, cases: Sequence[Case]) -> list[Difference]:
+    found: dict[str, dict[str, Line]] = {case.customer_id: {} for case in cases}
+    for row in pipeline.rows(COME_TO):
+        # A line's id begins with that of its contract, and this with the customer's.
+        of_customer = found[row.invoice_line_id.partition("-")[0]]
+        of_customer[row.invoice_line_id] = amount_of(row.invoice_line_id, row.amount)
+    compared = [
+        Difference(
+            case,
+            {
+                line.key: amount_of(line.key, line.amount)
+                for line in expected_lines(case.catalog, case.records, AS_OF).values()
+                if line.kind in KINDS and line.amount
+            },
+            found[case.customer_id],
+        )
+        for case in cases
+    ]
+    differing = [difference for difference in compared if difference.expected != difference.found]
+    return sorted(differing, key=lambda difference: difference.case.size)
+
+
+def amount_of(key: str, amount) -> Line:
+    """Return a line of which only the amount is known."""
+    kind = key.partition("/")[2].partition("/")[0]
+    return Line(key, kind, None, AS_OF.date(), AS_OF.date(), None, None, amount, amount)
+
+
+@pytest.fixture
+def compare(postgres, prepared_template, tmp_path):
+    """Return what closes the months of cases in a fresh warehouse, and what it did."""
+    folders, closed = count(), []
+
+    def compared(cases):
+        folder = tmp_path / str(next(folders))
+        valid = accepted(cases, folder / "catalog")
+        with fresh_pipeline(postgres, prepared_template, folder) as pipeline:
+            pipeline.publish(folder / "catalog")
+            finalised = close_step_by_step(pipeline, valid)
+            ((adjusted,),) = pipeline.rows(ADJUSTED)
+            closed.append((finalised, adjusted))
+            assert pipeline.rows(OVERSPENT) == pipeline.rows(BELOW_ZERO) == []
+            return differences(pipeline, valid)
+
+    return compared, closed
+
+
+def test_what_is_invoiced_and_adjusted_is_what_all_usage_comes_to(compare, capsys):
+    compared, closed = compare
+    differing = compared([drawn_case(SEED, position) for position in range(CUSTOMERS)])
+    finalised, adjusted = closed[0]
+    with capsys.disabled():
+        told = (
+            f"{CUSTOMERS} random customers, {finalised} invoices closed, {adjusted} lines adjusted"
+        )
+        print(f"\n{told}, {len(differing)} differ")  # noqa: T201
+    assert finalised > CUSTOMERS < adjusted
+    if differing:
+        shrunk = smallest(differing[0], compared)
+        pytest.fail(f"{len(differing)} customers differ\n{shrunk}", pytrace=False)
