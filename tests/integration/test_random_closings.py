@@ -1,7 +1,7 @@
 """Random customers whose months are closed while usage is still to come.
 
-What was invoiced, what was adjusted since and what waits to be: together this is, line by line, what
-the reference calculator says of all usage. Customers and seed are chosen as in test_random_ratings.py.
+What was invoiced, what was adjusted since and what waits to be: line by line, this is together what
+the reference calculator says of all usage. Customers and seed are those of test_random_ratings.py.
 """
 
 import os
