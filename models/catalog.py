@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.json_schema import SkipJsonSchema
 
 from models.catalog_references import References
 from models.catalog_rules import broken_rules
 from models.contracts import Customer
+from models.currency_rates import CurrencyRate
 from models.defaults import Defaults
 from models.dimensions import CostRule, Dimension
 from models.entries import Entry, read_entry
@@ -27,6 +29,7 @@ KINDS: dict[str, type[Entry]] = {
     "customers": Customer,
     "cost_rules": CostRule,
     "taxes": Tax,
+    "currency_rates": CurrencyRate,
 }
 SUFFIXES = {".yml", ".yaml"}
 Contents = tuple[tuple[Path, str], ...]
@@ -42,6 +45,9 @@ class Catalog(BaseModel):
     customers: tuple[Customer, ...] = ()
     cost_rules: tuple[CostRule, ...] = ()
     taxes: tuple[Tax, ...] = ()
+    currency_rates: tuple[CurrencyRate, ...] = ()
+    # Not of these files: the company's currency, in which rates are.
+    reporting_currency: SkipJsonSchema[str] = "USD"
 
     def content(self) -> dict[str, Any]:
         """Return what the catalog says, as plain values; a default is as good as silence."""
@@ -201,4 +207,8 @@ def _assembled(entries: dict[str, list[Any]], defaults: Defaults) -> Catalog:
         customers=tuple(completed(customer) for customer in by_id("customers")),
         cost_rules=tuple(entries["cost_rules"]),
         taxes=tuple(sorted(entries["taxes"], key=lambda tax: (tax.id, tax.valid_from or date.min))),
+        currency_rates=tuple(
+            sorted(entries["currency_rates"], key=lambda rate: (rate.currency, rate.valid_from))
+        ),
+        reporting_currency=defaults.currency,
     )

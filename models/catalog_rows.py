@@ -1,6 +1,8 @@
 """A catalog as rows of the tables of the schema ``catalog``, with its defaults filled in."""
 
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 
 from sqlalchemy import Table
 
@@ -48,6 +50,7 @@ def _all_rows(catalog: Catalog) -> Iterator[TableRow]:
         for contract in customer.contracts:
             yield from contract_rows(customer, contract, plans[contract.plan])
     yield from tax_rows(catalog.taxes)
+    yield from _currency_rate_rows(catalog)
     for position, rule in enumerate(catalog.cost_rules, start=1):
         yield from _cost_rule_rows(position, rule)
 
@@ -120,6 +123,17 @@ def _customer_row(customer: Customer) -> Row:
         "timezone": customer.timezone,
         "is_taxed_by_stripe": bool(customer.stripe_tax),
     }
+
+
+def _currency_rate_rows(catalog: Catalog) -> Iterator[TableRow]:
+    """Yield a row per rate, and one of the company's own currency, which is worth itself."""
+    own = {"currency": catalog.reporting_currency, "valid_from": date.min, "rate": Decimal(1)}
+    rates = [
+        {"currency": rate.currency, "valid_from": rate.valid_from, "rate": rate.rate}
+        for rate in catalog.currency_rates
+    ]
+    for row in (own, *rates):
+        yield tables.currency_rates, {**row, "reporting_currency": catalog.reporting_currency}
 
 
 def _cost_rule_rows(position: int, rule: CostRule) -> Iterator[TableRow]:

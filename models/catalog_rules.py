@@ -6,6 +6,7 @@ from typing import Any
 from models.charge_rules import override_rules, plan_rules
 from models.contract_rules import customer_rules
 from models.contracts import Customer
+from models.currency_rates import currency_rate_rules
 from models.defaults import Defaults
 from models.dimensions import CostRule
 from models.entries import repeated
@@ -21,9 +22,11 @@ def broken_rules(entries: Entries, defaults: Defaults) -> list[Problem]:
     plans = {plan.id: plan for plan in entries["plans"]}
     dimensions = {dimension.id: dimension for dimension in entries["dimensions"]}
     problems: list[Problem] = []
-    for kind in entries:
-        # A tax has an entry for each of its rates.
-        problems += tax_rules(entries[kind]) if kind == "taxes" else repeated(entries[kind], kind)
+    # A tax has an entry for each of its rates, and so has a currency.
+    problems += tax_rules(entries["taxes"])
+    problems += currency_rate_rules(entries["currency_rates"], defaults.currency)
+    for kind in ("dimensions", "plans", "customers", "cost_rules"):
+        problems += repeated(entries[kind], kind)
     for plan in entries["plans"]:
         problems += repeated(plan.charges, f"the charges of {plan.id}")
         problems += plan_rules(plan, dimensions)

@@ -217,6 +217,8 @@ Quantity = Annotated[Decimal, _exact(29, 9), AS_TEXT, NUMBER_SCHEMA]
 # Kept in a column numeric(20, 3): what is payable has at most three decimals.
 PayableAmount = Annotated[Decimal, _exact(17, 3), AS_TEXT, NUMBER_SCHEMA]
 SignedAmount = Annotated[Decimal, _exact(17, 3, is_signed=True), AS_TEXT, SIGNED_SCHEMA]
+# A payable amount times a rate fits a column numeric(38, 12) without being rounded.
+ExchangeRate = Annotated[Decimal, _exact(9, 9), AS_TEXT, NUMBER_SCHEMA]
 Percent = Annotated[Decimal, BeforeValidator(read_percent), AS_TEXT, NUMBER_SCHEMA]
 Words = Annotated[str, BeforeValidator(read_words), TEXT_SCHEMA]
 IDENTIFIER_SCHEMA = {"type": ["string", "integer"], "pattern": f"^{IDENTIFIER.pattern}$"}

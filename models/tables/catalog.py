@@ -373,6 +373,20 @@ manual_line_taxes = Table(
     comment="One row per tax that a line of a manual invoice names.",
 )
 
+currency_rates = Table(
+    "currency_rates",
+    metadata,
+    version(),
+    words("currency", key=True),
+    Column("valid_from", Date, primary_key=True),
+    Column("rate", Numeric(18, 9), nullable=False),
+    words("reporting_currency"),
+    comment=(
+        "One row per rate: what a unit of the currency is worth in the company's, from a day on. "
+        "The company's own currency has one row, with the rate 1."
+    ),
+)
+
 cost_rules = Table(
     "cost_rules",
     metadata,

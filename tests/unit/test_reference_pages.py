@@ -7,6 +7,7 @@ import pytest
 
 from models import (
     contracts,
+    currency_rates,
     dimensions,
     manual_invoices,
     price_models,
@@ -27,7 +28,15 @@ def entries_of(module: object) -> list[type[Entry]]:
 
 CATALOG_ENTRIES = {
     kind
-    for module in (contracts, dimensions, manual_invoices, price_models, prices, taxes)
+    for module in (
+        contracts,
+        currency_rates,
+        dimensions,
+        manual_invoices,
+        price_models,
+        prices,
+        taxes,
+    )
     for kind in entries_of(module)
 }
 SETTINGS_ENTRIES = set(entries_of(settings))

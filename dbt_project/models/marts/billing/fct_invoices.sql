@@ -130,26 +130,43 @@ invoices as (
     left join stripe_invoices
         on finalised.invoice_id = stripe_invoices.invoice_id
 
+),
+
+currency_rates as (
+
+    select
+        currency,
+        valid_from,
+        valid_to,
+        rate,
+        reporting_currency
+    from {{ ref('int_currency_rates') }}
+
 )
 
 select
-    invoice_id::text as invoice_id,
-    invoice_number::text as invoice_number,
-    kind::text as kind,
-    customer_id::text as customer_id,
-    contract_id::text as contract_id,
-    plan_id::text as plan_id,
-    period_start::date as period_start,
-    period_end::date as period_end,
-    status::text as status,
-    subtotal::numeric(20, 3) as subtotal,
-    tax::numeric(20, 3) as tax,
-    tax_included::numeric(20, 3) as tax_included,
-    total::numeric(20, 3) as total,
-    amount_due::numeric(20, 3) as amount_due,
-    currency::text as currency,
-    catalog_version::text as catalog_version,
-    finalised_at::timestamptz as finalised_at,
-    stripe_invoice_id::text as stripe_invoice_id,
-    content_hash::text as content_hash
+    invoices.invoice_id::text as invoice_id,
+    invoices.invoice_number::text as invoice_number,
+    invoices.kind::text as kind,
+    invoices.customer_id::text as customer_id,
+    invoices.contract_id::text as contract_id,
+    invoices.plan_id::text as plan_id,
+    invoices.period_start::date as period_start,
+    invoices.period_end::date as period_end,
+    invoices.status::text as status,
+    invoices.subtotal::numeric(20, 3) as subtotal,
+    invoices.tax::numeric(20, 3) as tax,
+    invoices.tax_included::numeric(20, 3) as tax_included,
+    invoices.total::numeric(20, 3) as total,
+    invoices.amount_due::numeric(20, 3) as amount_due,
+    invoices.currency::text as currency,
+    invoices.catalog_version::text as catalog_version,
+    invoices.finalised_at::timestamptz as finalised_at,
+    invoices.stripe_invoice_id::text as stripe_invoice_id,
+    invoices.content_hash::text as content_hash,
+    {{ in_reporting_currency('invoices.subtotal') }} as reporting_subtotal,
+    {{ in_reporting_currency('invoices.tax') }} as reporting_tax,
+    {{ in_reporting_currency('invoices.total') }} as reporting_total,
+    currency_rates.reporting_currency::text as reporting_currency
 from invoices
+{{ join_rate('invoices', '(invoices.period_end - 1)') }}

@@ -39,20 +39,34 @@ margins as (
         {{ gross_margin('months') }} as gross_margin
     from months
 
+),
+
+currency_rates as (
+
+    select
+        currency,
+        valid_from,
+        valid_to,
+        rate,
+        reporting_currency
+    from {{ ref('int_currency_rates') }}
+
 )
 
 select
-    customer_id::text as customer_id,
-    margin_month::date as margin_month,
-    currency::text as currency,
-    revenue::numeric(38, 12) as revenue,
-    variable_cost::numeric(38, 12) as variable_cost,
-    fixed_cost::numeric(38, 12) as fixed_cost,
-    contribution_margin::numeric(38, 12) as contribution_margin,
-    gross_margin::numeric(38, 12) as gross_margin,
+    margins.customer_id::text as customer_id,
+    margins.margin_month::date as margin_month,
+    margins.currency::text as currency,
+    margins.revenue::numeric(38, 12) as revenue,
+    margins.variable_cost::numeric(38, 12) as variable_cost,
+    margins.fixed_cost::numeric(38, 12) as fixed_cost,
+    margins.contribution_margin::numeric(38, 12) as contribution_margin,
+    margins.gross_margin::numeric(38, 12) as gross_margin,
     ({{ percent_of('contribution_margin', 'revenue') }})::numeric(38, 4)
         as contribution_margin_percent,
     ({{ percent_of('gross_margin', 'revenue') }})::numeric(38, 4) as gross_margin_percent,
-    is_comparable::boolean as is_comparable,
-    is_final::boolean as is_final
+    margins.is_comparable::boolean as is_comparable,
+    margins.is_final::boolean as is_final,
+    {{ reporting_margins('margins') }}
 from margins
+{{ join_rate('margins', last_day_of_month('margins.margin_month')) }}

@@ -68,30 +68,44 @@ margins as (
         {{ gross_margin('lines') }} as gross_margin
     from lines
 
+),
+
+currency_rates as (
+
+    select
+        currency,
+        valid_from,
+        valid_to,
+        rate,
+        reporting_currency
+    from {{ ref('int_currency_rates') }}
+
 )
 
 select
-    invoice_line_id::text as invoice_line_id,
-    invoice_id::text as invoice_id,
-    line_number::integer as line_number,
-    kind::text as kind,
-    customer_id::text as customer_id,
-    contract_id::text as contract_id,
-    plan_id::text as plan_id,
-    charge_id::text as charge_id,
-    dimension_id::text as dimension_id,
-    period_start::date as period_start,
-    period_end::date as period_end,
-    revenue_month::date as margin_month,
-    currency::text as currency,
-    revenue::numeric(38, 12) as revenue,
-    variable_cost::numeric(38, 12) as variable_cost,
-    fixed_cost::numeric(38, 12) as fixed_cost,
-    contribution_margin::numeric(38, 12) as contribution_margin,
-    gross_margin::numeric(38, 12) as gross_margin,
+    margins.invoice_line_id::text as invoice_line_id,
+    margins.invoice_id::text as invoice_id,
+    margins.line_number::integer as line_number,
+    margins.kind::text as kind,
+    margins.customer_id::text as customer_id,
+    margins.contract_id::text as contract_id,
+    margins.plan_id::text as plan_id,
+    margins.charge_id::text as charge_id,
+    margins.dimension_id::text as dimension_id,
+    margins.period_start::date as period_start,
+    margins.period_end::date as period_end,
+    margins.revenue_month::date as margin_month,
+    margins.currency::text as currency,
+    margins.revenue::numeric(38, 12) as revenue,
+    margins.variable_cost::numeric(38, 12) as variable_cost,
+    margins.fixed_cost::numeric(38, 12) as fixed_cost,
+    margins.contribution_margin::numeric(38, 12) as contribution_margin,
+    margins.gross_margin::numeric(38, 12) as gross_margin,
     ({{ percent_of('contribution_margin', 'revenue') }})::numeric(38, 4)
         as contribution_margin_percent,
     ({{ percent_of('gross_margin', 'revenue') }})::numeric(38, 4) as gross_margin_percent,
-    is_comparable::boolean as is_comparable,
-    is_final::boolean as is_final
+    margins.is_comparable::boolean as is_comparable,
+    margins.is_final::boolean as is_final,
+    {{ reporting_margins('margins') }}
 from margins
+{{ join_rate('margins', last_day_of_month('margins.revenue_month')) }}

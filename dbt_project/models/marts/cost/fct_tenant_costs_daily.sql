@@ -27,6 +27,18 @@ pools as (
         is_estimated
     from {{ ref('int_cost_pools') }}
 
+),
+
+currency_rates as (
+
+    select
+        currency,
+        valid_from,
+        valid_to,
+        rate,
+        reporting_currency
+    from {{ ref('int_currency_rates') }}
+
 )
 
 select
@@ -44,7 +56,11 @@ select
     allocations.effective_cost::numeric(38, 12) as effective_cost,
     allocations.billed_cost::numeric(38, 12) as billed_cost,
     pools.currency::text as currency,
-    pools.is_estimated::boolean as is_estimated
+    pools.is_estimated::boolean as is_estimated,
+    {{ in_reporting_currency('allocations.effective_cost') }} as reporting_effective_cost,
+    {{ in_reporting_currency('allocations.billed_cost') }} as reporting_billed_cost,
+    currency_rates.reporting_currency::text as reporting_currency
 from allocations
 inner join pools
     on allocations.cost_pool_id = pools.cost_pool_id
+{{ join_rate('pools', 'pools.cost_date') }}

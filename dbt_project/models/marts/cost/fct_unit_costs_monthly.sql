@@ -106,16 +106,33 @@ unit_costs as (
             monthly_costs.dimension_id = quantities.dimension_id
             and monthly_costs.cost_month = quantities.usage_month
 
+),
+
+currency_rates as (
+
+    select
+        currency,
+        valid_from,
+        valid_to,
+        rate,
+        reporting_currency
+    from {{ ref('int_currency_rates') }}
+
 )
 
 select
-    dimension_id::text as dimension_id,
-    cost_month::date as cost_month,
-    variable_cost::numeric(38, 12) as variable_cost,
-    unallocated_cost::numeric(38, 12) as unallocated_cost,
-    currency::text as currency,
-    quantity::numeric(38, 9) as quantity,
-    unit::text as unit,
-    unit_cost::numeric(38, 12) as unit_cost,
-    is_estimated::boolean as is_estimated
+    unit_costs.dimension_id::text as dimension_id,
+    unit_costs.cost_month::date as cost_month,
+    unit_costs.variable_cost::numeric(38, 12) as variable_cost,
+    unit_costs.unallocated_cost::numeric(38, 12) as unallocated_cost,
+    unit_costs.currency::text as currency,
+    unit_costs.quantity::numeric(38, 9) as quantity,
+    unit_costs.unit::text as unit,
+    unit_costs.unit_cost::numeric(38, 12) as unit_cost,
+    unit_costs.is_estimated::boolean as is_estimated,
+    {{ in_reporting_currency('unit_costs.variable_cost') }} as reporting_variable_cost,
+    {{ in_reporting_currency('unit_costs.unallocated_cost') }} as reporting_unallocated_cost,
+    {{ in_reporting_currency('unit_costs.unit_cost') }} as reporting_unit_cost,
+    currency_rates.reporting_currency::text as reporting_currency
 from unit_costs
+{{ join_rate('unit_costs', last_day_of_month('unit_costs.cost_month')) }}

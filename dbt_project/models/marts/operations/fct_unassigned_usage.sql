@@ -62,19 +62,34 @@ valued as (
                 or quantities.customer_id = list_prices.customer_id
             )
 
+),
+
+currency_rates as (
+
+    select
+        currency,
+        valid_from,
+        valid_to,
+        rate,
+        reporting_currency
+    from {{ ref('int_currency_rates') }}
+
 )
 
 select
-    tenant_id::text as tenant_id,
-    dimension_id::text as dimension_id,
-    reason::text as reason,
-    usage_month::date as usage_month,
-    customer_id::text as customer_id,
-    record_count::bigint as record_count,
-    quantity::numeric(38, 9) as quantity,
-    unit::text as unit,
-    list_value::numeric(38, 12) as list_value,
-    currency::text as currency,
-    list_plan_id::text as list_plan_id
+    valued.tenant_id::text as tenant_id,
+    valued.dimension_id::text as dimension_id,
+    valued.reason::text as reason,
+    valued.usage_month::date as usage_month,
+    valued.customer_id::text as customer_id,
+    valued.record_count::bigint as record_count,
+    valued.quantity::numeric(38, 9) as quantity,
+    valued.unit::text as unit,
+    valued.list_value::numeric(38, 12) as list_value,
+    valued.currency::text as currency,
+    valued.list_plan_id::text as list_plan_id,
+    {{ in_reporting_currency('valued.list_value') }} as reporting_list_value,
+    currency_rates.reporting_currency::text as reporting_currency
 from valued
-where price_rank = 1
+{{ join_rate('valued', last_day_of_month('valued.usage_month')) }}
+where valued.price_rank = 1
