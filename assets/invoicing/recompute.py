@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, insert, select, text
-from sqlalchemy.schema import CreateTable
+from sqlalchemy import Connection, Row, select
 
 from assets.invoicing.approval import InvoiceStateError
 from assets.invoicing.documents import document_hash, read_document
+from assets.rehearsals.stage import set_parameters
 from assets.retention.ledger import archives_counted_later, archives_of_times, restoring
 from connectors.warehouse import Warehouse
-from models.tables import billing, ops
+from models.tables import billing
 
 TARGET = "recompute"
 # Everything behind the journal that an invoice is made of; the journal itself is read, not rebuilt.
@@ -41,23 +41,16 @@ def prepare_recomputation(warehouse: Warehouse, reference: str) -> str:
     with warehouse.begin() as connection:
         invoice = finalised_invoice(connection, reference)
         refuse_archived(connection, invoice)
-        connection.execute(text(f"create schema if not exists {TARGET}_ops"))
-        parameters = ops.parameters.to_metadata(
-            ops.parameters.metadata.__class__(), schema=f"{TARGET}_ops"
-        )
-        connection.execute(text(f"drop table if exists {TARGET}_ops.parameters cascade"))
-        connection.execute(CreateTable(parameters))
-        connection.execute(
-            insert(parameters),
+        set_parameters(
+            connection,
+            TARGET,
             {
-                "is_current": True,
                 "build_number": invoice.journal_watermark,
                 "catalog_version": invoice.catalog_version,
                 "as_of": invoice.as_of,
                 "journal_watermark": invoice.journal_watermark,
                 "invoices_before": invoice.invoice_sequence,
                 "late_usage": invoice.late_usage,
-                "rollup_definition": "none",
             },
         )
     return str(invoice.invoice_id)

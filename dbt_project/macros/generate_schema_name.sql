@@ -1,11 +1,13 @@
 {#-
-    A layer's schema has the layer's bare name. Under the target `recompute`, everything behind the
-    journal is built into schemas of its own, so that a finalised invoice can be rated again from
-    the same journal without touching what readers see.
+    A layer's schema has the layer's bare name. Under any other target than `warehouse`, everything
+    behind the journal is built into schemas of the target's own, beside what readers see: under
+    `recompute` to rate a finalised invoice again, under `backtest` to rate history by another catalog,
+    and under `preview` with a journal of its own, of one customer.
 -#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {%- set layer = custom_schema_name or target.schema -%}
-    {%- if target.name == 'warehouse' or layer in ('journal', 'ops') -%}
+    {%- set is_shared = layer == 'ops' or (layer == 'journal' and target.name != 'preview') -%}
+    {%- if target.name == 'warehouse' or is_shared -%}
         {{ layer }}
     {%- else -%}
         {{ target.name }}_{{ layer }}

@@ -151,7 +151,7 @@
                 usage_month + interval '1 month' - interval '1 day',
                 interval '1 " ~ length ~ "'
             ) at time zone 'UTC' as starts_at
-            from (select distinct usage_month from journal.jnl_control_totals) as months
+            from (select distinct usage_month from " ~ generate_schema_name('journal', none) ~ ".jnl_control_totals) as months
             " ~ ('' if with_archived else 'where usage_month not in (select usage_month from ops.archived_months)') ~ "
         ) as periods
         order by starts_at::text

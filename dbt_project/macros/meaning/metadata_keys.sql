@@ -17,7 +17,7 @@
                 found.dimension_id,
                 min(versions.accepted_at) as first_accepted_at
             from ({{ keys }}) as found
-            inner join catalog.versions
+            inner join {{ catalog_schema() }}.versions
                 on found.catalog_version = versions.catalog_version
             group by found.dimension_id, found.metadata_key
         ) as keys
@@ -34,14 +34,14 @@
 
 {#- The keys that charges group usage by. -#}
 {% macro grouping_keys() -%}
-    select catalog_version, dimension_id, metadata_key from catalog.dimension_keys
+    select catalog_version, dimension_id, metadata_key from {{ catalog_schema() }}.dimension_keys
 {%- endmacro %}
 
 
 {#- The keys that dimensions count distinct values of. -#}
 {% macro distinct_keys() -%}
     select catalog_version, dimension_id, distinct_on as metadata_key
-    from catalog.dimensions
+    from {{ catalog_schema() }}.dimensions
     where distinct_on is not null
 {%- endmacro %}
 
@@ -49,12 +49,12 @@
 {#- A key to count by is told from the same key to group by. -#}
 {% macro counted_keys() -%}
     select catalog_version, dimension_id, chr(30) || distinct_on as metadata_key
-    from catalog.dimensions
+    from {{ catalog_schema() }}.dimensions
     where distinct_on is not null
     union all
     {{ grouping_keys() }}
     where dimension_id in (
-        select dimension_id from catalog.dimensions where distinct_on is not null
+        select dimension_id from {{ catalog_schema() }}.dimensions where distinct_on is not null
     )
 {%- endmacro %}
 
@@ -66,13 +66,13 @@
         dimension_id,
         chr(29) || case aggregation when 'percentile' then 'bucket' else 'instant' end
             as metadata_key
-    from catalog.dimensions
+    from {{ catalog_schema() }}.dimensions
     where aggregation in ('time_weighted', 'percentile')
     union all
     {{ grouping_keys() }}
     where dimension_id in (
         select dimension_id
-        from catalog.dimensions
+        from {{ catalog_schema() }}.dimensions
         where aggregation in ('time_weighted', 'percentile')
     )
 {%- endmacro %}

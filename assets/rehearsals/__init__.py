@@ -1,0 +1,1 @@
+"""Rehearsals: the same models, run beside the warehouse on another instant or another catalog."""
