@@ -94,11 +94,14 @@ def _loaded(directory: Path, _contents: Contents, defaults: Defaults) -> Catalog
     return _assembled(entries, defaults)
 
 
-def catalog_of(workspace: Workspace) -> Catalog:
-    """Return a workspace's catalog, with the time zone, currency and tax of its settings."""
+def catalog_of(workspace: Workspace, directory: Path | None = None) -> Catalog:
+    """Return a workspace's catalog, with the time zone, currency and tax of its settings.
+
+    Of another folder, where one is given, as if it were the workspace's.
+    """
     stripe = workspace.settings.stripe
     return load_catalog(
-        workspace.catalog_directory,
+        directory or workspace.catalog_directory,
         default_timezone=workspace.settings.timezone,
         default_currency=workspace.settings.currency,
         default_stripe_tax=stripe is not None and stripe.automatic_tax,

@@ -19,6 +19,7 @@ from orchestration.cli import (
     landing,
     pipeline,
     quarantine,
+    rehearsals,
     setup,
     ui,
     warehouse,
@@ -90,6 +91,8 @@ app.command()(billing.approve)
 app.command()(billing.post)
 app.command()(billing.void)
 app.command()(billing.recompute)
+app.command()(rehearsals.preview)
+app.command()(rehearsals.backtest)
 app.command()(pipeline.sync)
 app.command()(pipeline.verify)
 app.add_typer(quarantine.app, name="quarantine")

@@ -1,0 +1,24 @@
+with
+
+lines as (
+
+    select
+        side,
+        plan_id,
+        currency,
+        revenue,
+        variable_cost,
+        fixed_cost,
+        is_comparable
+    from {{ ref('int_backtest_lines') }}
+    where plan_id is not null
+
+),
+
+{{ old_and_new(['plan_id', 'currency'], of='plan_id') }}
+
+select
+    plan_id::text as plan_id,
+    currency::text as currency,
+    {{ typed_old_and_new() }}
+from compared

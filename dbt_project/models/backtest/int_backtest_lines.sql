@@ -1,0 +1,64 @@
+{{ config(schema='rating', contract={'enforced': false}) }}
+
+with
+
+comparison as (
+
+    select
+        window_start,
+        window_end
+    from {{ source('backtest', 'comparison') }}
+
+),
+
+lines as (
+
+    select
+        'old' as side,
+        invoice_line_id,
+        customer_id,
+        plan_id,
+        period_start,
+        margin_month,
+        currency,
+        revenue,
+        variable_cost,
+        fixed_cost,
+        is_comparable
+    from {{ source('backtest_old', 'fct_line_margins') }}
+
+    union all
+
+    select
+        'new' as side,
+        invoice_line_id,
+        customer_id,
+        plan_id,
+        period_start,
+        margin_month,
+        currency,
+        revenue,
+        variable_cost,
+        fixed_cost,
+        is_comparable
+    from {{ ref('fct_line_margins') }}
+
+)
+
+-- All history is rated, for terms have a memory; the window is what is compared.
+select
+    lines.side::text as side,
+    lines.invoice_line_id::text as invoice_line_id,
+    lines.customer_id::text as customer_id,
+    lines.plan_id::text as plan_id,
+    lines.margin_month::date as margin_month,
+    lines.currency::text as currency,
+    lines.revenue::numeric(38, 12) as revenue,
+    lines.variable_cost::numeric(38, 12) as variable_cost,
+    lines.fixed_cost::numeric(38, 12) as fixed_cost,
+    lines.is_comparable::boolean as is_comparable
+from lines
+inner join comparison
+    on
+        lines.period_start >= comparison.window_start
+        and lines.period_start < comparison.window_end
