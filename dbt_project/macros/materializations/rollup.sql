@@ -92,9 +92,10 @@
         insert into {{ rebuilt }}
         {{ sql | replace(beginning_of_time(), period[0]) | replace(end_of_time(), period[1]) }};
     {% endfor %}
-    {% for column in model.columns.values() if column.constraints %}
-        alter table {{ rebuilt }} alter column {{ column.name }} set not null;
-    {% endfor %}
+    alter table {{ rebuilt }}
+        {% for column in model.columns.values() if column.constraints -%}
+            alter column {{ column.name }} set not null{{ ', ' if not loop.last }}
+        {%- endfor %};
     create unique index on {{ rebuilt }} ({{ cell | join(', ') }});
     analyze {{ rebuilt }};
     drop table if exists {{ relation }} cascade;

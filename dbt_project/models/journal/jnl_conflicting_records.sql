@@ -43,7 +43,7 @@ refused as (
             repeated.delivery_id = already_refused.delivery_id
             and repeated.row_number = already_refused.row_number
     where
-        repeated.outcome <> 'duplicate'
+        repeated.outcome not in ('duplicate', 'journaled')
         and already_refused.delivery_id is null
 
 )

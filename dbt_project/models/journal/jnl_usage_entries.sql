@@ -1,23 +1,17 @@
 {{
     config(
         materialized='append_only',
-        pre_hook=['{{ claim_deliveries() }}', '{{ hash_joins() }}'],
+        pre_hook='{{ hash_joins() }}',
+        gives_new_keys_only=true,
         partition_by_hash={'column': 'record_key', 'count': 16},
         unique_keys=[
             {'columns': ['record_key'], 'where': 'not is_reversal'},
             {'columns': ['record_key'], 'where': 'is_reversal'},
             {'columns': ['corrects_key', 'record_key'], 'where': 'corrects_key is not null'},
         ],
-        indexes=[
-            {'columns': ['occurred_at'], 'type': 'brin'},
-            {'columns': ['delivery_id'], 'type': 'brin'},
-            {'columns': ['build_number'], 'type': 'brin'},
-        ],
+        brin=['occurred_at', 'delivery_id', 'build_number'],
     )
 }}
-
-{%- set is_archived = has_archive() %}
-{%- set refused = earlier_refusals() %}
 
 with
 
@@ -28,25 +22,14 @@ parameters as (
 
 ),
 
-{% if is_archived %}
-claimed_records as (
-
-    select *
-    from {{ ref('stg_raw__unjournaled_records') }}
-
-),
-
--- What is archived, and what would change an archived month, never gets further than here.
-judged_records as (
+repeated_records as (
 
     select
-        claimed_records.*,
-        {{ archive_outcome('claimed_records', is_same='true') }} as archive_outcome
-    from claimed_records
-    {{ look_up_archive('claimed_records') }}
+        delivery_id,
+        row_number
+    from {{ ref('jnl_repeated_records') }}
 
 ),
-{% endif %}
 
 records as {{ inlined() }} (
 
@@ -62,124 +45,11 @@ records as {{ inlined() }} (
         metadata,
         corrects_key,
         is_correction
-    {% if is_archived %}
-    from judged_records
-    where archive_outcome is null
-    {% else %}
     from {{ ref('stg_raw__unjournaled_records') }}
-    {% endif %}
 
 ),
 
-repeated_keys as (
-
-    select record_key
-    from records
-    group by record_key
-    having count(*) > 1
-
-),
-
-ranked_repetitions as (
-
-    select
-        records.delivery_id,
-        records.row_number,
-        row_number() over (
-            partition by records.record_key
-            order by records.delivery_id, records.row_number
-        ) as delivery_rank
-    from records
-    inner join repeated_keys
-        on records.record_key = repeated_keys.record_key
-
-),
-
--- The first delivery of an id stands, for ever: whatever comes later is a duplicate or a conflict.
-repetitions as (
-
-    select
-        delivery_id,
-        row_number
-    from ranked_repetitions
-    where delivery_rank > 1
-
-),
-
--- Corrections are few. What is said of them is found by key, and costs the other records nothing:
--- an engine that has built an empty hash table does not read the other side of its join.
-first_corrections as (
-
-    select
-        records.record_key,
-        records.corrects_key,
-        records.delivery_id,
-        records.row_number,
-        row_number() over (
-            partition by records.corrects_key
-            order by records.delivery_id, records.row_number
-        ) as correction_rank
-    from records
-    left join repetitions
-        on
-            records.delivery_id = repetitions.delivery_id
-            and records.row_number = repetitions.row_number
-    {{
-        look_up(
-            this,
-            'journaled',
-            'kept.record_key = records.record_key and not kept.is_reversal'
-        )
-    }}
-    where
-        records.is_correction
-        and repetitions.delivery_id is null
-        and journaled.record_key is null
-
-),
-
--- A record can be corrected once; to correct it again, the correction is corrected.
-judged_corrections as (
-
-    select
-        first_corrections.record_key,
-        first_corrections.corrects_key,
-        first_corrections.delivery_id,
-        first_corrections.row_number,
-        first_corrections.correction_rank = 1 and earlier_correction.record_key is null
-            as is_accepted
-    from first_corrections
-    {{
-        look_up(
-            this,
-            'earlier_correction',
-            'kept.corrects_key = first_corrections.corrects_key'
-        )
-    }}
-
-),
-
--- A key that was refused once is taken: what else is said under it later is no new record.
-refused_keys as (
-
-    select record_key
-    from judged_corrections
-    where not is_accepted
-    {%- if refused %}
-
-    union distinct
-
-    select record_key
-    from {{ refused }}
-    where reason = 'conflicting_correction'
-    {%- endif %}
-
-),
-
--- Those whose key is journaled already are left out by the unique key as they are inserted: looking
--- each up before would cost as much again. They come in the order of days, as what lies together in
--- time is read together; within a day, of keys, as neighbours in the index are written together.
-new_entries as (
+new_records as {{ inlined() }} (
 
     select
         records.delivery_id,
@@ -192,109 +62,71 @@ new_entries as (
         records.value,
         records.metadata,
         records.corrects_key,
+        records.is_correction,
         {{ entry_sign('records') }} as sign
     from records
-    left join repetitions
+    left join repeated_records
         on
-            records.delivery_id = repetitions.delivery_id
-            and records.row_number = repetitions.row_number
-    left join refused_keys
-        on records.record_key = refused_keys.record_key
-    where
-        repetitions.delivery_id is null
-        and refused_keys.record_key is null
-    order by {{ utc_day('records.occurred_at') }}, records.record_key
+            records.delivery_id = repeated_records.delivery_id
+            and records.row_number = repeated_records.row_number
+    where repeated_records.delivery_id is null
 
 ),
 
--- Corrections in the journal whose original has not come yet.
-waiting_corrections as (
+-- In the order of days, as what lies together in time is read together; within a day, of keys, as
+-- neighbours in the index are written together.
+new_entries as (
 
-    select
-        corrections.corrects_key,
-        corrections.delivery_id,
-        corrections.row_number
-    from {{ this }} as corrections
-    left join {{ this }} as reversals
-        on
-            corrections.corrects_key = reversals.record_key
-            and reversals.is_reversal
-    where
-        corrections.corrects_key is not null
-        and reversals.record_key is null
+    select *
+    from new_records
+    order by {{ utc_day('occurred_at') }}, record_key
 
 ),
 
--- A correction and its original may arrive in either order, and in different builds.
-correction_pairs as (
+-- A correction and its original may arrive in either order, and in different builds: those in the
+-- journal without a reversal still wait for their original.
+corrections as (
 
     select
         corrects_key as original_key,
         delivery_id,
         row_number
-    from judged_corrections
-    where is_accepted
+    from new_records
+    where is_correction
 
     union all
 
     select
-        corrects_key as original_key,
-        delivery_id,
-        row_number
-    from waiting_corrections
-
-),
-
-delivered_originals as (
-
-    select
-        records.record_key,
-        records.record_id,
-        records.occurred_at,
-        records.tenant_id,
-        records.dimension_id,
-        records.value,
-        records.metadata,
-        {{ entry_sign('records') }} as sign,
-        correction_pairs.delivery_id,
-        correction_pairs.row_number
-    from correction_pairs
-    inner join records
-        on correction_pairs.original_key = records.record_key
-    left join repetitions
+        waiting.corrects_key as original_key,
+        waiting.delivery_id,
+        waiting.row_number
+    from {{ this }} as waiting
+    left join {{ this }} as reversals
         on
-            records.delivery_id = repetitions.delivery_id
-            and records.row_number = repetitions.row_number
-    where repetitions.delivery_id is null
+            waiting.corrects_key = reversals.record_key
+            and reversals.is_reversal
+    where
+        waiting.corrects_key is not null
+        and reversals.record_key is null
 
 ),
 
 corrected_entries as (
 
     select
-        delivered_originals.record_key,
-        delivered_originals.record_id,
-        delivered_originals.occurred_at,
-        delivered_originals.tenant_id,
-        delivered_originals.dimension_id,
-        delivered_originals.value,
-        delivered_originals.metadata,
-        delivered_originals.sign,
-        delivered_originals.delivery_id,
-        delivered_originals.row_number
-    from delivered_originals
-    left join refused_keys
-        on delivered_originals.record_key = refused_keys.record_key
-    {{
-        look_up(
-            this,
-            'journaled',
-            'kept.record_key = delivered_originals.record_key and not kept.is_reversal'
-        )
-    }}
-    where
-        refused_keys.record_key is null
-        and journaled.record_key is null
+        new_records.record_key,
+        new_records.record_id,
+        new_records.occurred_at,
+        new_records.tenant_id,
+        new_records.dimension_id,
+        new_records.value,
+        new_records.metadata,
+        new_records.sign,
+        corrections.delivery_id,
+        corrections.row_number
+    from corrections
+    inner join new_records
+        on corrections.original_key = new_records.record_key
 
     union all
 
@@ -307,14 +139,14 @@ corrected_entries as (
         journaled.value,
         journaled.metadata,
         journaled.sign,
-        correction_pairs.delivery_id,
-        correction_pairs.row_number
-    from correction_pairs
+        corrections.delivery_id,
+        corrections.row_number
+    from corrections
     {{
         look_up(
             this,
             'journaled',
-            'kept.record_key = correction_pairs.original_key and not kept.is_reversal'
+            'kept.record_key = corrections.original_key and not kept.is_reversal'
         )
     }}
     where journaled.record_key is not null
