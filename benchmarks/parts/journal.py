@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from benchmarks import by_hand
 from benchmarks.bench import Bench
 from benchmarks.generator import Dataset, Shape
 from benchmarks.measuring import Measured, Series, StepFailed, run_step
@@ -14,6 +15,7 @@ from benchmarks.server import Server
 from benchmarks.workspace import write_catalog
 
 JOURNAL = "journal.jnl_usage_entries"
+JOURNALS = (JOURNAL, by_hand.JOURNAL)
 ROLLUPS = ("marts.fct_usage_hourly", "marts.fct_usage_daily", "marts.fct_usage_monthly")
 # Single batches are noisy: growth is told from the medians of so many.
 WINDOW = 5
@@ -37,6 +39,8 @@ class Run:
     bytes_of_indexes: float
     rebuilds: Series
     row_number: Series
+    journal_by_hand: Measured
+    rollups_by_hand: Measured
     in_one_go: Measured
 
     @property
@@ -74,6 +78,7 @@ def _run(bench: Bench, dataset: Dataset) -> Run:
             float(size[1]) / dataset.shape.records,
             rebuilds,
             _row_number(bench, dataset, variables),
+            *_by_hand(server, name),
             in_one_go,
         )
 
@@ -133,6 +138,19 @@ def _row_number(bench: Bench, dataset: Dataset, variables: dict[str, str]) -> Se
     return Series("row_number() model", dataset.truth().delivered, [measured], note)
 
 
+def _by_hand(server: Server, name: str) -> tuple[Measured, Measured]:
+    """Measure the journal and the rollups of the same records as plain statements."""
+    server.settle()
+    journal = by_hand.journal_in_batches(server, name)
+    counts = {server.number(name, f"select count(*) from {table}") for table in JOURNALS}
+    if len(counts) > 1:
+        raise StepFailed("the journal made by hand differs")
+    say(f"journal, by hand: {journal.seconds:.1f} s")
+    rollups = by_hand.rollups(server, name)
+    say(f"rollups, by hand: {rollups.seconds:.1f} s")
+    return journal, rollups
+
+
 def _duckdb(bench: Bench, dataset: Dataset) -> tuple[Series, Series]:
     arguments = {
         "parquet": str(dataset.distinct_records()),
@@ -150,6 +168,18 @@ def _section(dataset: Dataset, runs: Sequence[Run], duckdb: Series, native: Seri
     rows = dataset.truth().delivered
     journal = Series("ours, batch by batch", rows, [run.measured for run in runs])
     in_one_go = Series("ours, in one go", rows, [run.in_one_go for run in runs])
+    journal_by_hand = Series(
+        "by hand, batch by batch",
+        rows,
+        [run.journal_by_hand for run in runs],
+        "one insert a batch, each id once, and nothing else: no corrections, conflicts, counts",
+    )
+    rollups_by_hand = Series(
+        "by hand",
+        dataset.shape.records,
+        [run.rollups_by_hand for run in runs],
+        "one statement each for hours, days and months, nothing corrected",
+    )
     rebuilds = Series(
         "ours, full rebuild",
         dataset.shape.records,
@@ -188,8 +218,10 @@ def _section(dataset: Dataset, runs: Sequence[Run], duckdb: Series, native: Seri
             ),
         ],
         [
-            table_of([journal, in_one_go, *[run.row_number for run in runs]], journal),
-            table_of([rebuilds, duckdb, native], duckdb),
+            table_of(
+                [journal, in_one_go, journal_by_hand, *[run.row_number for run in runs]], journal
+            ),
+            table_of([rebuilds, rollups_by_hand, duckdb, native], duckdb),
             _batches(runs),
         ],
         [

@@ -1,0 +1,86 @@
+"""What one would write by hand in the same Postgres: the least that a design can cost here.
+
+Statements without corrections, conflicts, counts, archives or bookkeeping, and without a command
+around them. What ours costs more is what these give.
+"""
+
+from benchmarks.measuring import Measured, timed
+from benchmarks.server import Server
+
+JOURNAL = "hand.journal"
+PARTITIONS = 16
+# Nobody who wants each id once, for ever, can do without a unique index of all keys.
+CREATED = (
+    "create schema hand",
+    f"create table {JOURNAL} (like journal.jnl_usage_entries) partition by hash (record_key)",
+    *(
+        f"create table {JOURNAL}_{number} partition of {JOURNAL} "
+        f"for values with (modulus {PARTITIONS}, remainder {number})"
+        for number in range(PARTITIONS)
+    ),
+    f"create unique index on {JOURNAL} (record_key)",
+)
+INSERTED = """
+    insert into {journal}
+    select
+        occurred_at, record_key, delivery_id, row_number, delivery_id, 1, false, tenant_id,
+        dimension_id, value, record_id, metadata, null
+    from raw.usage_records
+    where delivery_id = {delivery_id}
+    order by record_key
+    on conflict do nothing
+"""
+VALUES = """
+    sum({value}) as quantity_sum, sum({count}) as record_count, min({low}) as quantity_min,
+    max({high}) as quantity_max, max({moment}) as last_recorded_at,
+    (max(array[extract(epoch from {moment}), {last}]))[2] as quantity_last
+"""
+OF_ENTRIES = VALUES.format(
+    value="value", count="sign", low="value", high="value", last="value", moment="occurred_at"
+)
+OF_CELLS = VALUES.format(
+    value="quantity_sum",
+    count="record_count",
+    low="quantity_min",
+    high="quantity_max",
+    last="quantity_last",
+    moment="last_recorded_at",
+)
+# The journal's own table is read, whose rows are the same and lie in the order of days.
+ROLLED_UP = (
+    f"""
+    create table hand.hourly as
+    select
+        tenant_id, dimension_id, date_bin('1 hour', occurred_at, 'epoch') as usage_hour,
+        {OF_ENTRIES}
+    from journal.jnl_usage_entries group by 1, 2, 3
+    """,
+    "create unique index on hand.hourly (tenant_id, dimension_id, usage_hour)",
+    f"""
+    create table hand.daily as
+    select tenant_id, dimension_id, (usage_hour at time zone 'UTC')::date as usage_date, {OF_CELLS}
+    from hand.hourly group by 1, 2, 3
+    """,
+    "create unique index on hand.daily (tenant_id, dimension_id, usage_date)",
+    f"""
+    create table hand.monthly as
+    select tenant_id, dimension_id, date_trunc('month', usage_date) as usage_month, {OF_CELLS}
+    from hand.daily group by 1, 2, 3
+    """,
+    "create unique index on hand.monthly (tenant_id, dimension_id, usage_month)",
+)
+
+
+def journal_in_batches(server: Server, name: str) -> Measured:
+    """Insert what has landed into a plain journal, delivery by delivery."""
+    server.execute(name, *CREATED)
+    deliveries = server.execute(name, "select delivery_id from raw.deliveries order by 1")
+    statements = [
+        INSERTED.format(journal=JOURNAL, delivery_id=delivery_id) for (delivery_id,) in deliveries
+    ]
+    return timed(lambda: server.execute(name, *statements))
+
+
+def rollups(server: Server, name: str) -> Measured:
+    """Make hours, days and months of the journal, each as one statement."""
+    return timed(lambda: server.execute(name, *ROLLED_UP))
