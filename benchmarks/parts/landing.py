@@ -86,8 +86,8 @@ def _section(rows: int, series: dict[str, Series]) -> Section:
         [
             "What nothing can pass that uses COPY on this machine: "
             f"{both.rate / dlt.rate:.2f} times dlt's best, as two COPYs at once; "
-            f"{gunzip.seconds / least:.2f} of gzip's rate, as two COPYs and gzip on two processors, "
-            "with nobody reading the JSON.",
+            f"{gunzip.seconds / least:.2f} of gzip's rate, as two COPYs and gzip on two "
+            "processors, with nobody reading the JSON.",
         ],
     )
 
