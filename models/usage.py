@@ -18,6 +18,7 @@ from models.delivered import (
     read_optional_name,
 )
 from models.exact_json import read_json, write_json
+from models.occurrences import Occurrences
 
 VALUE_DECIMALS = 9
 MAX_WHOLE_DIGITS = 29
@@ -81,7 +82,7 @@ class UsageReader:
         mapped = dict(fields or {})
         self._get = {name: field_getter(name, mapped.get(name)) for name in STANDARD_NAMES}
         self._sees_cloudevents = "metadata" not in mapped
-        self._occurrences: dict[bytes, int] = {}
+        self._occurrences = Occurrences()
 
     def read(self, row: Row) -> UsageRecord | Rejection:
         """Return the record in a row, or why there is none."""
@@ -144,9 +145,7 @@ class UsageReader:
         """Return the hash of the canonical row and which occurrence in the file this is."""
         canonical = write_json({name: row[name] for name in sorted(row)})
         digest = md5(canonical.encode(), usedforsecurity=False)
-        occurrence = self._occurrences.get(digest.digest(), 0) + 1
-        self._occurrences[digest.digest()] = occurrence
-        return f"{digest.hexdigest()}-{occurrence}"
+        return f"{digest.hexdigest()}-{self._occurrences.count(digest.digest())}"
 
 
 def read_usage_record(
