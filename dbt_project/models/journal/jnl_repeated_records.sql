@@ -78,8 +78,8 @@ records_by_key as (
 
 ),
 
--- The first delivery of an id stands, for ever: whatever comes later is a duplicate or a conflict. An
--- entry that a build has journaled and died after is no repetition of itself.
+-- The first delivery of an id stands, for ever: whatever comes later is a duplicate or a conflict.
+-- An entry that a build has journaled and died after is no repetition of itself.
 journaled_records as (
 
     select
