@@ -15,6 +15,7 @@ MEANT_FOR_USERS = frozenset(
         "InvoiceStateError",
         "LandingRefused",
         "PostingError",
+        "RecordFileError",
         "RehearsalRefused",
         "SourceUnavailable",
         "StaleDraftsError",

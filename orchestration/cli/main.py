@@ -15,6 +15,7 @@ import typer
 from orchestration.cli import (
     billing,
     demo,
+    explaining,
     journal,
     landing,
     pipeline,
@@ -86,7 +87,7 @@ app.command()(setup.check)
 app.command()(pipeline.run)
 app.command()(pipeline.close)
 app.command()(billing.invoices)
-app.command()(billing.explain)
+app.command()(explaining.explain)
 app.command()(billing.approve)
 app.command()(billing.post)
 app.command()(billing.void)

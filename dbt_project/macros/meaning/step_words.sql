@@ -14,6 +14,7 @@
         when 'seats' then 'seats'
         when 'included' then 'of ' || ({{ step }}.notes ->> 'included') || ' included'
         when 'free' then 'free of charge'
+        when 'capacity' then 'tier ' || {{ step }}.tier_number || ', the lowest that holds all'
         when 'packages'
             then
                 'packages of ' || ({{ step }}.notes ->> 'size')
@@ -21,7 +22,7 @@
         when 'tier' then {{ words_of_tier(step) }}
         when 'flat' then 'fixed amount, ' || {{ words_of_tier(step) }}
         when 'records' then 'fixed amount of each record'
-        when 'bounds' then 'least and most amount of a record'
+        when 'bounds' then 'what the least and the most amount of a record change'
     end
 {%- endmacro %}
 
@@ -58,4 +59,10 @@
             end
             || coalesce(' up to ' || trim_scale({{ step }}.up_to), '')
     end
+{%- endmacro %}
+
+
+{#- A number that a line noted, in words. -#}
+{% macro noted(name) -%}
+    trim_scale((explanation ->> '{{ name }}')::numeric)
 {%- endmacro %}

@@ -81,7 +81,7 @@ price_steps as (
     select
         slices.*,
         8 as stage,
-        'flat' as step,
+        case when slices.model = 'capacity' then 'capacity' else 'flat' end as step,
         sign(slices.flat_amount) as quantity,
         abs(slices.flat_amount) as step_unit_amount,
         true as is_by_day,
@@ -185,11 +185,12 @@ select
     row_number() over (
         partition by invoice_id, charge_id, part_number
         order by
-            stage,
+            case when stage < 4 then 1 else 2 end,
             pricing_group,
+            case when stage < 4 then dimension_id end nulls last,
+            stage,
             tier_number,
-            case when step = 'flat' then 1 else 0 end,
-            dimension_id
+            case when step = 'tier' then 1 else 2 end
     )::integer as step_number,
     step::text as step,
     dimension_id::text as dimension_id,

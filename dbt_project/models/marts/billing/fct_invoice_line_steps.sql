@@ -80,7 +80,10 @@ noted_steps as (
             when terms.note in ('minimum_due', 'maximum_due')
                 then
                     ' of '
-                    || coalesce(lines.explanation ->> 'minimum', lines.explanation ->> 'maximum')
+                    || trim_scale(
+                        coalesce(lines.explanation ->> 'minimum', lines.explanation ->> 'maximum')
+                        ::numeric
+                    )
                     || ' for ' || (lines.explanation ->> 'billed_days')
                     || ' of ' || (lines.explanation ->> 'full_period_days') || ' days'
             else ''
@@ -158,9 +161,16 @@ steps as (
         kind as step,
         case
             when is_fee then 'fee'
-            when is_percent then 'percent of what is left'
-            when is_tax then 'percent of the net amount'
+            when is_percent then {{ noted('percent') }} || ' % of what is left'
+            when is_tax then {{ noted('percent') }} || ' % of the net amount'
             when is_overage then 'beyond the commitment'
+            when kind = 'discount' and jsonb_exists(explanation, 'discounted_days')
+                then
+                    'share of ' || {{ noted('amount') }}
+                    || ' for ' || {{ noted('discounted_days') }}
+                    || ' of ' || {{ noted('full_period_days') }} || ' days'
+            when kind = 'credit' and jsonb_exists(explanation, 'remaining_before')
+                then 'of ' || {{ noted('remaining_before') }} || ' that were left'
             else kind
         end as description,
         null as price_group,
