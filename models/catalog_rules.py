@@ -13,6 +13,7 @@ from models.entries import repeated
 from models.invoice_rules import manual_invoice_rules
 from models.problems import Problem, did_you_mean
 from models.taxes import tax_rules
+from models.validity_rules import cost_rules_out_of_reach, validity_rules
 
 Entries = Mapping[str, Sequence[Any]]
 
@@ -30,11 +31,13 @@ def broken_rules(entries: Entries, defaults: Defaults) -> list[Problem]:
     for plan in entries["plans"]:
         problems += repeated(plan.charges, f"the charges of {plan.id}")
         problems += plan_rules(plan, dimensions)
+    problems += cost_rules_out_of_reach(entries["cost_rules"])
     problems += _shared_tenants(entries["customers"])
     contracts = [contract for customer in entries["customers"] for contract in customer.contracts]
     problems += repeated(contracts, "contracts")
     for customer in entries["customers"]:
         problems += customer_rules(customer, plans)
+        problems += validity_rules(customer, plans, entries["taxes"])
         problems += manual_invoice_rules(customer, plans, defaults)
         problems += override_rules(customer, plans, dimensions)
     return problems

@@ -5,8 +5,9 @@ from datetime import date
 from itertools import combinations, product
 
 from models.charge_rules import shared_dimensions, unpayable
-from models.contract_terms import Commitment, Credit, Effective, Override, overlap
+from models.contract_terms import Commitment, Credit, Override
 from models.contracts import Contract, Customer
+from models.effective import Effective, overlap
 from models.entries import repeated
 from models.period_days import begins_on, period_starts
 from models.price_models import FlatPrice

@@ -1,24 +1,15 @@
 """What a contract says beyond its plan: overrides, discounts, minimums, commitments, credits."""
 
 from collections.abc import Sequence
-from datetime import date
 from decimal import Decimal
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from models.effective import Effective
 from models.entries import Entry
 from models.fields import Amount, Day, Identifier, PayableAmount, Percent, above_zero, refusal
 from models.prices import Price
-
-
-def overlap(
-    first_from: date, first_to: date | None, second_from: date, second_to: date | None
-) -> bool:
-    """Return whether two half-open intervals of days have a day in common."""
-    return (second_to is None or first_from < second_to) and (
-        first_to is None or second_from < first_to
-    )
 
 
 def without_repetition(names: Sequence[str] | None) -> Sequence[str] | None:
@@ -36,20 +27,9 @@ def at_least_one(names: Sequence[str]) -> Sequence[str]:
     return names
 
 
-class Effective(Entry):
-    """Something that holds from a day until before another; without days, as the contract does."""
-
-    valid_from: Day | None = Field(default=None, alias="from")
-    valid_to: Day | None = Field(default=None, alias="to")
-
-    @model_validator(mode="after")
-    def _ends_after_it_begins(self) -> Self:
-        if self.valid_from and self.valid_to and self.valid_to <= self.valid_from:
-            raise refusal(
-                f"ends on {self.valid_to}, which is not after it begins on {self.valid_from}; "
-                "the day in to is the first one on which it no longer holds"
-            )
-        return self
+SomeCharges = Annotated[
+    tuple[Identifier, ...], AfterValidator(at_least_one), AfterValidator(without_repetition)
+]
 
 
 class Override(Effective):
@@ -64,7 +44,7 @@ class Discount(Effective):
 
     percent: Annotated[Percent, AfterValidator(above_zero)] | None = None
     amount: Annotated[PayableAmount, AfterValidator(above_zero)] | None = None
-    charges: tuple[Identifier, ...] | None = None
+    charges: SomeCharges | None = None
     max_periods: Annotated[int, Field(ge=1, le=10_000)] | None = None
 
     @model_validator(mode="after")
@@ -112,12 +92,7 @@ class Credit(Entry):
     rollover: Rollover | None = None
     priority: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     paid: bool = False
-    applies_to: (
-        Annotated[
-            tuple[Identifier, ...], AfterValidator(at_least_one), AfterValidator(without_repetition)
-        ]
-        | None
-    ) = None
+    applies_to: SomeCharges | None = None
 
     @field_validator("id")
     @classmethod

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
@@ -20,6 +21,8 @@ DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 DURATION = re.compile(r"([0-9]{1,6}[wdhms])+")
 COUNTRY = re.compile(r"[A-Z]{2}")
 
+# Everything is counted in days since then, or until then.
+FIRST_YEAR, LAST_YEAR = 1970, 2999
 SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 
@@ -133,14 +136,15 @@ def read_tenant(given: Any) -> str:
 
 
 def read_day(given: Any) -> date:
-    """Return a calendar day."""
-    if type(given) is date:
-        return given
+    """Return a calendar day, of a year in which something may be sold."""
+    day = given if type(given) is date else None
     if isinstance(given, str) and DAY.fullmatch(given):
-        try:
-            return date.fromisoformat(given)
-        except ValueError:
-            pass
+        with suppress(ValueError):
+            day = date.fromisoformat(given)
+    if day is not None and not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise refusal(f"{day} is not between {FIRST_YEAR} and {LAST_YEAR}")
+    if day is not None:
+        return day
     raise refusal(f"{shown(given)} is not a day; write it as 2026-01-31")
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from models.contract_terms import Effective, without_repetition
+from models.contract_terms import without_repetition
+from models.effective import Effective
 from models.entries import Entry
 from models.fields import (
     Amount,

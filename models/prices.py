@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema, model_validator
 
+from models.effective import Effective
 from models.entries import Entry
 from models.fields import (
     TEXT_SCHEMA,
@@ -127,8 +128,8 @@ class Charge(Entry):
         return () if self.dimension is None else (self.dimension,)
 
 
-class Plan(Entry):
-    """What is sold: charges in one currency, billed once per interval."""
+class Plan(Effective):
+    """What is sold, from a day until before another: charges in one currency, and an interval."""
 
     id: Identifier
     name: Words | None = None

@@ -7,8 +7,8 @@ from typing import Self
 
 from pydantic import model_validator
 
-from models.contract_terms import Effective, overlap
 from models.contracts import Customer
+from models.effective import Effective, overlap
 from models.fields import Country, Identifier, Percent, Words, refusal
 from models.problems import Problem
 

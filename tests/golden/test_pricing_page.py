@@ -51,6 +51,8 @@ WITHOUT_EXAMPLE = {
     *(Key(kind, "name") for kind in ("Dimension", "Plan", "Charge", "Customer", "Tax")),
     *(Key(kind, "id") for kind in ("Plan", "Contract", "Customer")),
     Key("Contract", "plan"),
+    # Which contracts are accepted.
+    *(Key("Plan", key) for key in ("from", "to")),
     *(Key("Customer", key) for key in ("stripe_customer", "email", "address", "tax_id")),
     # The tax is then found by Stripe, and no line here has it.
     Key("Customer", "stripe_tax"),

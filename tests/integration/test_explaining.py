@@ -172,7 +172,7 @@ def test_all_records_are_written_as_the_suffix_says(rated: Pipeline, tmp_path: P
     for rows in written.values():
         assert sum(Decimal(row["value"]) for row in rows) == 3400
         assert {Path(row["object"]).name for row in rows} == {"usage.jsonl"}
-        assert [int(row["row_number"]) for row in rows] == [1, 2, 3, 3]
+        assert sorted(int(row["row_number"]) for row in rows) == [1, 2, 3, 3]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "records.csv",
         "records.jsonl",
@@ -215,15 +215,10 @@ MEASURED = """
         lines.invoice_line_id,
         sum(steps.record_count) as record_count,
         sum(steps.quantity) as quantity,
-        bool_and(
-            dimensions.aggregation = 'sum' and steps.description not like '% by %'
-        ) as adds_up
+        bool_and(steps.description like '%sum of %') as adds_up
     from marts.fct_invoice_lines as lines
     inner join marts.fct_invoice_line_steps as steps
         on lines.invoice_line_id = steps.invoice_line_id and steps.step = 'aggregate'
-    inner join catalog.dimensions
-        on lines.catalog_version = dimensions.catalog_version
-        and lines.dimension_id = dimensions.dimension_id
     where lines.kind = 'usage'
     group by lines.invoice_line_id
 """

@@ -117,7 +117,7 @@ def _contract(
     drawn: dict = {"id": contract_id, "plan": plan["id"], "start": str(start)}
     if end is not None:
         drawn["end"] = str(end)
-    if dice.chance(60):
+    if dice.chance(60) and plan["interval"] not in ("day", "week"):
         drawn["anchor_day"] = dice.pick(1, 1, 15, 28, 29, 30, 31)
     if dice.chance(15):
         drawn["trial_days"] = dice.pick(1, 7, 14, 30, 45)
