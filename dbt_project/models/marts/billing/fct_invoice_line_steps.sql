@@ -110,7 +110,8 @@ whole_steps as (
         jsonb_exists(explanation, 'percent')
         and kind = 'tax'
         and not jsonb_exists(explanation, 'included') as is_tax,
-        jsonb_exists(explanation, 'overage_factor') as is_overage
+        jsonb_exists(explanation, 'overage_factor') as is_overage,
+        jsonb_exists(explanation, 'unit_amount') as is_quantity
     from lines
     where
         explanation -> 'steps' is null
@@ -164,6 +165,7 @@ steps as (
             when is_percent then {{ noted('percent') }} || ' % of what is left'
             when is_tax then {{ noted('percent') }} || ' % of the net amount'
             when is_overage then 'beyond the commitment'
+            when is_quantity then 'price'
             when kind = 'discount' and jsonb_exists(explanation, 'discounted_days')
                 then
                     'share of ' || {{ noted('amount') }}
@@ -180,12 +182,14 @@ steps as (
             when is_fee then 1
             when is_percent or is_tax then (explanation ->> 'base')::numeric
             when is_overage then (explanation ->> 'overage')::numeric
+            when is_quantity then (explanation ->> 'quantity')::numeric
         end as quantity,
         case
             when is_fee then (explanation ->> 'full_amount')::numeric
             when is_percent then {{ divide("-(explanation ->> 'percent')::numeric", '100') }}
             when is_tax then {{ divide("(explanation ->> 'percent')::numeric", '100') }}
             when is_overage then (explanation ->> 'overage_factor')::numeric - 1
+            when is_quantity then (explanation ->> 'unit_amount')::numeric
         end as unit_amount,
         case
             when is_fee then (explanation ->> 'billed_days')::integer
