@@ -1,4 +1,4 @@
-"""Catalogs that contradict themselves, or say what never holds: refused where they can be mended."""
+"""Catalogs that contradict themselves, or say what never holds: refused, where it stands."""
 
 from pathlib import Path
 
