@@ -122,8 +122,9 @@ def differences(pipeline: Pipeline, cases: Sequence[Case], catalog: Path) -> lis
     assert pipeline.rows(UNBALANCED) == []
     found: dict[str, dict[str, Line]] = {case.customer_id: {} for case in cases}
     for row in pipeline.rows(LINES):
-        found[row.customer_id][row.invoice_line_id] = Line(
-            row.invoice_line_id,
+        key, of_customer = row.invoice_line_id, found[row.customer_id]
+        of_customer[key if key not in of_customer else f"{key} once more"] = Line(
+            key,
             row.kind,
             row.charge_id,
             row.period_start,

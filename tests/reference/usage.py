@@ -105,7 +105,7 @@ def seats_paid(deal: Deal, period: Period, in_advance: Line) -> Iterator[Line]:
     if in_advance.amount:
         yield replace(
             in_advance,
-            key=f"{deal.invoice_id(period)}/fee/{in_advance.charge}/1",
+            key=f"{deal.invoice_id(period)}/fee/{in_advance.charge}/paid",
             quantity=None,
             billable=None,
             exact=-in_advance.amount,

@@ -233,8 +233,9 @@ fee_lines as (
 seat_lines as (
 
     select
-        seat_fees.invoice_id || '/fee/' || seat_fees.charge_id || '/' || seat_fees.part_number
-            as invoice_line_id,
+        -- Not by its part: a discount on it must not be named as that on the part's own seats.
+        seat_fees.invoice_id || '/fee/' || seat_fees.charge_id || '/'
+        || case when seat_fees.part_number = 0 then '0' else 'paid' end as invoice_line_id,
         seat_fees.invoice_id,
         'fee' as kind,
         seat_fees.charge_id,
