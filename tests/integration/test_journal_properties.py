@@ -183,3 +183,23 @@ def test_the_same_id_with_other_content_is_refused_wherever_it_falls(journal):
     )
     assert [row.reason for row in refused] == ["conflicting_id", "conflicting_id"]
     assert journal.rows(CONSERVED) == []
+
+
+def test_a_cancellation_recorded_at_another_time_leaves_the_latest_value_there(pipeline):
+    """It adds an entry without a value to another hour, day or month than that of its record."""
+    usage = {"tenant_id": "t1", "dimension_id": "seats"}
+    pipeline.deliver(
+        "gateway",
+        [
+            usage | {"id": "old", "timestamp": "2026-08-31T10:30:00Z", "value": "5"},
+            usage | {"id": "new", "timestamp": "2026-09-05T10:30:00Z", "value": "7"},
+        ],
+        "first",
+    )
+    pipeline.build(AS_OF, *JOURNAL, "+fct_usage_monthly")
+    cancelled = {"timestamp": "2026-09-05T10:10:00Z", "value": "0", "corrects": "old"}
+    pipeline.deliver("gateway", [usage | {"id": "cancelled"} | cancelled], "second")
+    pipeline.build(AS_OF, *JOURNAL, "+fct_usage_monthly")
+    for table in ("hourly", "daily", "monthly"):
+        stands = f"select quantity_last from marts.fct_usage_{table} where record_count > 0"
+        assert [row.quantity_last for row in pipeline.rows(stands)] == [7], table

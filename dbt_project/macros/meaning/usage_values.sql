@@ -50,6 +50,8 @@
         least({{ kept }}.quantity_min, {{ added }}.quantity_min) as quantity_min,
         greatest({{ kept }}.quantity_max, {{ added }}.quantity_max) as quantity_max,
         case
+            -- What cancels a record of another cell adds an entry here, and no value.
+            when {{ added }}.last_recorded_at is null then {{ kept }}.quantity_last
             when {{ kept }}.last_recorded_at > {{ added }}.last_recorded_at
                 then {{ kept }}.quantity_last
             when {{ kept }}.last_recorded_at = {{ added }}.last_recorded_at
