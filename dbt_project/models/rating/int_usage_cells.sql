@@ -142,54 +142,56 @@ hourly as (
 
 ),
 
-split_months as (
-
-    select distinct
-        tenant_id,
-        dimension_id,
-        {{ utc_month('boundary_at') }} as started_at
-    from boundaries
-    where boundary_at <> {{ utc_month('boundary_at') }}
-
-    union distinct
+-- What a boundary cuts: the month that it lies in, and the day and the hour, but not where it is
+-- the beginning of one.
+cuts as (
 
     select
         tenant_id,
         dimension_id,
-        usage_month::timestamp at time zone 'UTC' as started_at
-    from {{ ref('fct_usage_monthly') }}
-    where dimension_id in (select hourly_dimensions.dimension_id from hourly_dimensions)
-
-),
-
-split_days as (
-
-    select distinct
-        tenant_id,
-        dimension_id,
-        {{ utc_day('boundary_at') }} as started_at
+        {{ utc_month('boundary_at') }} as month_start_at,
+        case when boundary_at <> {{ utc_day('boundary_at') }} then {{ utc_day('boundary_at') }} end
+            as cut_day,
+        case when boundary_at <> {{ utc_hour('boundary_at') }} then {{ utc_hour('boundary_at') }} end
+            as cut_hour
     from boundaries
-    where boundary_at <> {{ utc_day('boundary_at') }}
+    where boundary_at <> {{ utc_month('boundary_at') }}
 
-    union distinct
+    union all
 
-    select distinct
+    select
         tenant_id,
         dimension_id,
-        usage_date::timestamp at time zone 'UTC' as started_at
+        {{ utc_month("usage_date::timestamp at time zone 'UTC'") }} as month_start_at,
+        usage_date::timestamp at time zone 'UTC' as cut_day,
+        null as cut_hour
     from {{ ref('fct_usage_daily') }}
     where dimension_id in (select hourly_dimensions.dimension_id from hourly_dimensions)
 
 ),
 
-split_hours as (
+split_months as (
 
-    select distinct
+    select
         tenant_id,
         dimension_id,
-        {{ utc_hour('boundary_at') }} as started_at
-    from boundaries
-    where boundary_at <> {{ utc_hour('boundary_at') }}
+        month_start_at,
+        coalesce(array_agg(cut_day) filter (where cut_day is not null), '{}') as split_days
+    from cuts
+    group by tenant_id, dimension_id, month_start_at
+
+),
+
+split_days as (
+
+    select
+        tenant_id,
+        dimension_id,
+        cut_day as day_start_at,
+        coalesce(array_agg(cut_hour) filter (where cut_hour is not null), '{}') as split_hours
+    from cuts
+    where cut_day is not null
+    group by tenant_id, dimension_id, cut_day
 
 ),
 
@@ -206,8 +208,8 @@ whole_months as (
         on
             monthly.tenant_id = split_months.tenant_id
             and monthly.dimension_id = split_months.dimension_id
-            and monthly.started_at = split_months.started_at
-    where split_months.started_at is null
+            and monthly.started_at = split_months.month_start_at
+    where split_months.tenant_id is null
 
 ),
 
@@ -224,13 +226,8 @@ whole_days as (
         on
             daily.tenant_id = split_months.tenant_id
             and daily.dimension_id = split_months.dimension_id
-            and daily.month_start_at = split_months.started_at
-    left join split_days
-        on
-            daily.tenant_id = split_days.tenant_id
-            and daily.dimension_id = split_days.dimension_id
-            and daily.started_at = split_days.started_at
-    where split_days.started_at is null
+            and daily.month_start_at = split_months.month_start_at
+            and daily.started_at <> all(split_months.split_days)
 
 ),
 
@@ -247,13 +244,8 @@ whole_hours as (
         on
             hourly.tenant_id = split_days.tenant_id
             and hourly.dimension_id = split_days.dimension_id
-            and hourly.day_start_at = split_days.started_at
-    left join split_hours
-        on
-            hourly.tenant_id = split_hours.tenant_id
-            and hourly.dimension_id = split_hours.dimension_id
-            and hourly.started_at = split_hours.started_at
-    where split_hours.started_at is null
+            and hourly.day_start_at = split_days.day_start_at
+            and hourly.started_at <> all(split_days.split_hours)
 
 ),
 

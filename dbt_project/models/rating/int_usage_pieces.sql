@@ -110,6 +110,24 @@ assigned as (
 
 ),
 
+-- What no span covers, though a contract of its customer runs.
+in_periods as (
+
+    select distinct
+        assigned.tenant_id,
+        assigned.started_at
+    from assigned
+    inner join tenants
+        on assigned.tenant_id = tenants.tenant_id
+    inner join periods
+        on
+            tenants.customer_id = periods.customer_id
+            and assigned.started_at >= periods.period_start_at
+            and assigned.started_at < periods.period_end_at
+    where assigned.status is null
+
+),
+
 -- Why nobody is billed for what no span covers: the first thing that is missing.
 explained as (
 
@@ -120,14 +138,7 @@ explained as (
             when assigned.status is not null then assigned.reason
             when tenants.tenant_id is null then 'unknown_tenant'
             when dimensions.dimension_id is null then 'unknown_dimension'
-            when exists (
-                select periods.customer_id
-                from periods
-                where
-                    periods.customer_id = tenants.customer_id
-                    and assigned.started_at >= periods.period_start_at
-                    and assigned.started_at < periods.period_end_at
-            ) then 'no_charge'
+            when in_periods.tenant_id is not null then 'no_charge'
             else 'no_contract'
         end as explained_reason
     from assigned
@@ -135,6 +146,10 @@ explained as (
         on assigned.tenant_id = tenants.tenant_id
     left join dimensions
         on assigned.dimension_id = dimensions.dimension_id
+    left join in_periods
+        on
+            assigned.tenant_id = in_periods.tenant_id
+            and assigned.started_at = in_periods.started_at
 
 ),
 
