@@ -25,16 +25,20 @@
 {%- endmacro %}
 
 
-{#- A group of which only `keys` (a list in jsonb, or null) count. -#}
+{#- A group of which only `keys` (a list in jsonb, or null) count; most charges have no keys. -#}
 {% macro group_by_keys(usage_group, keys) -%}
-    coalesce(
-        (
-            select jsonb_object_agg(known.key, known.value)
-            from jsonb_each({{ usage_group }}) as known
-            where jsonb_exists({{ keys }}, known.key)
-        ),
-        '{}'::jsonb
-    )
+    case
+        when {{ keys }} <> '[]' and {{ usage_group }} <> '{}'
+            then coalesce(
+                (
+                    select jsonb_object_agg(known.key, known.value)
+                    from jsonb_each({{ usage_group }}) as known
+                    where jsonb_exists({{ keys }}, known.key)
+                ),
+                '{}'
+            )
+        else '{}'::jsonb
+    end
 {%- endmacro %}
 
 
