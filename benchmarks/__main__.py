@@ -12,7 +12,7 @@ import psycopg2
 from benchmarks import machine
 from benchmarks.bench import Bench, Sizes
 from benchmarks.measuring import StepFailed, gist
-from benchmarks.parts import database, journal, landing, shapes, whole
+from benchmarks.parts import database, journal, landing, rating, shapes, whole
 from benchmarks.progress import say
 from benchmarks.report import Section, failed_section, page
 from benchmarks.server import Server
@@ -24,6 +24,7 @@ PARTS: dict[str, tuple[Callable[[Bench], Section], tuple[int, ...]]] = {
     "journal": (journal.run, (2, 3)),
     "whole": (whole.run, (4, 5)),
     "shapes": (shapes.run, (7,)),
+    "rating": (rating.run, (8,)),
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
@@ -75,7 +76,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000, help="records of the journal")
     parser.add_argument(
-        "--landing-rows", type=int, default=1_000_000, help="records of landing and shapes"
+        "--landing-rows", type=int, default=1_000_000, help="records of landing, shapes and rating"
     )
     parser.add_argument("--runs", type=int, default=3, help="runs of every way")
     parser.add_argument("--heavy-runs", type=int, default=1, help="runs of what takes minutes")

@@ -23,6 +23,7 @@ from assets.catalog.publishing import publish
 from assets.ingestion.pulling import PullReport, pull
 from assets.transform.builds import begin_build, build_inputs, finish_build
 from benchmarks.measuring import answer
+from benchmarks.processor_time import ServerTime
 from connectors.dbt import prepare_manifest, run_project
 from connectors.warehouse import Warehouse
 from models.catalog import load_catalog
@@ -33,6 +34,9 @@ AS_OF = datetime(2026, 11, 2, tzinfo=UTC)
 # What every build does with usage, up to where rating begins.
 JOURNAL = ("+jnl_delivery_counts", "+jnl_control_totals")
 ROLLUPS = ("path:models/usage",)
+RATING = ("path:models/rating",)
+# Before the first of the next month anywhere: one period of every customer is rated.
+IN_THE_MONTH = datetime(2026, 10, 31, 6, tzinfo=UTC)
 
 
 def land_files(pattern: str) -> dict[str, Any]:
@@ -74,6 +78,45 @@ def rebuild_rollups(target: str, times: int) -> dict[str, Any]:
         with _build(warehouse, "none"):
             seconds.append(_ran(["--full-refresh", "--select", *ROLLUPS], Path(target)))
     return {"seconds": median(seconds), "runs": seconds}
+
+
+def rate(pattern: str, catalog: str, target: str, times: int) -> dict[str, Any]:
+    """Rate what lies in files some times, and return what each cost, and each model alone."""
+    warehouse, folder = _warehouse(), Path(target)
+    version = _published(warehouse, Path(catalog))
+    _warm_up(folder)
+    _one_batch(warehouse, version, pattern, folder)
+    server = ServerTime(os.environ["METERHOUSE_WAREHOUSE_URL"].replace("+psycopg2", "", 1))
+    builds = [_rated(warehouse, version, server, folder) for _ in range(times)]
+    with _build(warehouse, version, IN_THE_MONTH):
+        models = _cost_of_models(server, folder)
+    seconds = median(build["seconds"] for build in builds)
+    return {"seconds": seconds, "builds": builds, "models": models}
+
+
+def _rated(
+    warehouse: Warehouse, version: str, server: ServerTime, target: Path
+) -> Mapping[str, float]:
+    with _build(warehouse, version, IN_THE_MONTH):
+        began, client = server.seconds(), time.process_time()
+        seconds = _ran(["--select", *RATING], target)
+    return {
+        "seconds": seconds,
+        "server": server.seconds() - began,
+        "client": time.process_time() - client,
+    }
+
+
+def _cost_of_models(server: ServerTime, target: Path) -> Mapping[str, float]:
+    """Run the models of rating one after the other, and return what each costs the server."""
+    costs, before = {}, server.seconds()
+    for result in run_project(["run", "--threads", "1", "--select", *RATING], target):
+        if not result.is_successful:
+            raise RuntimeError(f"{result.unique_id}: {result.message}")
+        now = server.seconds()
+        costs[result.name] = now - before
+        before = now
+    return costs
 
 
 def _one_batch(warehouse: Warehouse, version: str, file: str, target: Path) -> Mapping[str, Any]:
@@ -122,10 +165,10 @@ def _pulled(warehouse: Warehouse, source: AnySource) -> dict[str, Any]:
 
 
 @contextmanager
-def _build(warehouse: Warehouse, version: str) -> Iterator[None]:
+def _build(warehouse: Warehouse, version: str, as_of: datetime = AS_OF) -> Iterator[None]:
     """Number a build, as the product does around its models."""
     with warehouse.begin() as connection:
-        inputs = build_inputs(connection, version, AS_OF, "adjust", "benchmark")
+        inputs = build_inputs(connection, version, as_of, "adjust", "benchmark")
         number = begin_build(connection, inputs, datetime.now(UTC))
     yield
     with warehouse.begin() as connection:
@@ -142,4 +185,4 @@ def _ran(options: Sequence[str], target: Path) -> float:
 
 
 if __name__ == "__main__":
-    answer((land_files, land_table, batches, rebuild_rollups))
+    answer((land_files, land_table, batches, rebuild_rollups, rate))
