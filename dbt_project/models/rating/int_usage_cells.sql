@@ -152,8 +152,9 @@ cuts as (
         {{ utc_month('boundary_at') }} as month_start_at,
         case when boundary_at <> {{ utc_day('boundary_at') }} then {{ utc_day('boundary_at') }} end
             as cut_day,
-        case when boundary_at <> {{ utc_hour('boundary_at') }} then {{ utc_hour('boundary_at') }} end
-            as cut_hour
+        case
+            when boundary_at <> {{ utc_hour('boundary_at') }} then {{ utc_hour('boundary_at') }}
+        end as cut_hour
     from boundaries
     where boundary_at <> {{ utc_month('boundary_at') }}
 
