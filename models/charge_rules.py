@@ -104,6 +104,21 @@ def price_rules(
     if isinstance(price, SeatPrice):
         yield from _seats(charge, price, place, dimension)
     yield from _matches_without_usage(charge, price, place)
+    if charge.bucket is not None and charge.bucket.then == "price":
+        yield from _priced_buckets(charge, price, place)
+
+
+def _priced_buckets(charge: Charge, price: Price, place: Place) -> Iterator[Problem]:
+    if not isinstance(price, STEPPED):
+        yield place.at("price").problem(
+            f"a price of the model {price.model} has no tiers or packages that each bucket could "
+            "run through: write then: sum"
+        )
+    if charge.included:
+        yield place.at("price").problem(
+            f"the charge {charge.id} has units included in a period, and each of its buckets is "
+            "priced for itself: leave out included, and write a first tier that costs nothing"
+        )
 
 
 def _record_options(charge: Charge, price: PercentagePrice, place: Place) -> Iterator[Problem]:

@@ -59,10 +59,10 @@ Filter = Annotated[dict[Words, Values], AfterValidator(with_a_key)]
 
 
 class Bucket(Entry):
-    """Usage is aggregated by the hour or day first, and what that gives once more."""
+    """Usage is aggregated by the hour or day first, and what that gives once more, or priced."""
 
     every: Literal["hour", "day"]
-    then: Literal["sum", "max", "average"]
+    then: Literal["sum", "max", "average", "price"]
 
 
 class Charge(Entry):

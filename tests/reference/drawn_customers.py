@@ -14,6 +14,7 @@ from tests.reference.drawn_prices import (
     drawn_price,
     drawn_usage_charges,
     is_by_record,
+    may_have,
 )
 from tests.reference.drawn_usage import drawn_records
 from tests.reference.periods import all_periods
@@ -178,7 +179,7 @@ def _other_price(dice: Dice, charge: dict, dimension: dict | None) -> dict:
         # What is free of records runs on only where it stays the same.
         return charge["price"] | {"percent": dice.pick("5", "0.1")}
     price = drawn_price(dice, dimension)
-    while is_by_record(price) or (price["model"] == "matrix" and "included" in charge):
+    while not may_have(charge, price):
         price = drawn_price(dice, dimension)
     return price
 

@@ -12,6 +12,7 @@ AGGREGATIONS = (
     *("time_weighted", "percentile"),
 )
 QUOTIENTS = ("average", "time_weighted")
+STEPPED = ("package", "graduated", "volume", "stairstep", "graduated_percentage")
 NOT_BY_BUCKET = ("count_distinct", "time_weighted", "percentile")
 REGIONS = ("eu", "us", "ap", 7)
 SIZES = ("S", "XL")
@@ -93,7 +94,7 @@ def _charge(dice: Dice, charge_id: str, dimension: dict) -> dict:
     if dice.chance(6) and not is_by_record(charge["price"]):
         charge["bucket"] = {
             "every": dice.pick("hour", "day"),
-            "then": dice.pick("sum", "max", "average"),
+            "then": dice.pick("sum", "max", "average", "price"),
         }
     _mended(charge, dimension)
     return charge
@@ -106,6 +107,7 @@ def _mended(charge: dict, dimension: dict) -> None:
         charge.pop("tiers_span", None)
     if "carry_over" in dimension or dimension["aggregation"] in NOT_BY_BUCKET:
         charge.pop("bucket", None)
+    _mend_priced_buckets(charge)
     adds_up = dimension["aggregation"] in ("sum", "count")
     if "bucket" in charge:
         adds_up = charge["bucket"]["then"] == "sum"
@@ -115,6 +117,25 @@ def _mended(charge: dict, dimension: dict) -> None:
         charge.pop("included", None)
     if "minimum" in charge and "maximum" in charge:
         del charge["minimum"]
+
+
+def is_priced_by_bucket(charge: dict) -> bool:
+    """Return whether each bucket of a charge has a price of its own."""
+    return charge.get("bucket", {}).get("then") == "price"
+
+
+def _mend_priced_buckets(charge: dict) -> None:
+    if is_priced_by_bucket(charge) and charge["price"]["model"] not in STEPPED:
+        charge["bucket"]["then"] = "sum"
+    if is_priced_by_bucket(charge):
+        charge.pop("included", None)
+
+
+def may_have(charge: dict, price: dict) -> bool:
+    """Return whether another price may take the place of a charge's own."""
+    if is_priced_by_bucket(charge):
+        return price["model"] in STEPPED
+    return not is_by_record(price) and not (price["model"] == "matrix" and "included" in charge)
 
 
 def is_by_record(price: dict) -> bool:

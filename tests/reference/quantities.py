@@ -48,7 +48,7 @@ def standing(delivered: Sequence[dict]) -> list[Record]:
 def is_level(dimension: dict, bucket: dict | None = None) -> bool:
     """Return whether parts of a period would count the same thing twice."""
     if bucket is not None:
-        return bucket["then"] != "sum"
+        return bucket["then"] in ("max", "average")
     return dimension["aggregation"] not in ADDED_UP
 
 

@@ -1,10 +1,10 @@
 """The usage of a billing period, each charge split where its price changes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from itertools import accumulate, groupby
+from itertools import accumulate, groupby, pairwise
 
 from tests.reference.deal import Deal
 from tests.reference.fees import parts_of, price_on, timing
@@ -49,6 +49,8 @@ def usage_lines(deal: Deal, charge: dict, period: Period) -> Iterator[Line]:
     for n, (start, end) in enumerate(days):
         if parts[n].price["model"] == "seat":
             due[n] = _due_of_seats(parts[n], list(_seats(deal, charge, period, start, end)))
+        elif _is_priced_by_bucket(charge):
+            due[n] = _due_of_buckets(parts[n])
         if quantities[n] or due[n]:
             yield Line(
                 f"{deal.invoice_id(period)}/usage/{charge['id']}/{n + 1}",
@@ -69,6 +71,18 @@ def _due_of_seats(part: Part, stretches: list[tuple[Decimal, int, int]]) -> Deci
     for seats, days, whole in stretches:
         owed += owed_days([replace(part, billable=seats, days=days, of_days=whole)])[0]
     return exact(owed / whole)
+
+
+def _is_priced_by_bucket(charge: dict) -> bool:
+    return charge.get("bucket", {}).get("then") == "price"
+
+
+def _due_of_buckets(part: Part) -> Decimal:
+    """Return what the buckets of a part cost, each due in full, rounded as one."""
+    buckets = [
+        replace(part, days=part.of_days, billable=quantity) for quantity in part.by_match.values()
+    ]
+    return exact(sum((owed_days([one])[0] for one in buckets), ZERO) / part.of_days)
 
 
 def seats_in_advance(
@@ -160,12 +174,18 @@ def _used(
 ) -> tuple[dict[tuple, Decimal], list[Record]]:
     """Return the quantity of what the price tells apart in a part, and the part's records.
 
-    Of a price by credits, the quantity is in credits.
+    That may be buckets, where each is priced for itself. Of a price by credits, the quantity is in
+    credits.
     """
     dimension = deal.dimensions[charge["dimension"]]
     price, keys = price_on(deal, charge, start), keys_of(price_on(deal, charge, start))
     grouped: dict[tuple, list[Record]] = {} if keys else {(): []}
     theirs = _theirs(deal, charge)
+    first, last = start_of(start, deal.zone), start_of(end, deal.zone)
+    used = [record for record in theirs if first <= record.at < last]
+    if _is_priced_by_bucket(charge):
+        edges = _buckets(charge["bucket"]["every"], start, end, deal.zone)
+        return dict(_used_by_bucket(dimension, used, pairwise(edges))), used
     for record in theirs:
         grouped.setdefault(group_of(record, keys), []).append(record)
     quantities = {}
@@ -174,8 +194,16 @@ def _used(
         if price["model"] == "credits":
             quantity = rounded(quantity * rate_for(price, group), 9)
         quantities[group] = quantity
-    first, last = start_of(start, deal.zone), start_of(end, deal.zone)
-    return quantities, [record for record in theirs if first <= record.at < last]
+    return quantities, used
+
+
+def _used_by_bucket(
+    dimension: dict, records: list[Record], buckets: Iterable[tuple[datetime, datetime]]
+) -> Iterator[tuple[tuple, Decimal]]:
+    """Yield the quantity of each bucket in which something was used, with its beginning."""
+    for first, last in buckets:
+        if any(first <= record.at < last for record in records):
+            yield (first,), converted(dimension, aggregate(dimension, records, first, last))
 
 
 def _measured(

@@ -70,6 +70,7 @@ def problems_of(folder: Path, **files: str) -> list[str]:
         f"{{id: a, dimension: peak, bucket: {{every: day, then: average}}, {PER_UNIT}}}",
         "{id: a, dimension: peak, bucket: {every: hour, then: sum}, tiers_span: period, "
         f"{TIERS}}}",
+        f"{{id: a, dimension: peak, bucket: {{every: day, then: price}}, {TIERS}}}",
         "{id: a, where: {region: eu}, minimum: 1, price: {model: capacity, tiers: [{limits: "
         "{peak: 5, users: 2}, amount: 10}, {limits: {peak: 5}, amount: 15}, {amount: 20}]}}",
         "{id: a, dimension: seats, included: 5, price: {model: seat, unit_amount: 20}}",
@@ -262,6 +263,22 @@ def test_what_charges_may_say(folder: Path, charge: str) -> None:
             "{id: a, dimension: seats, bucket: {every: day, then: max}, "
             "price: {model: seat, unit_amount: 1}}",
             ".price: seats are counted by day already: leave out the bucket",
+        ),
+        (
+            f"{{id: a, dimension: money, bucket: {{every: day, then: price}}, {PER_UNIT}}}",
+            ".price: a price of the model per_unit has no tiers or packages that each bucket "
+            "could run through: write then: sum",
+        ),
+        (
+            "{id: a, dimension: money, included: 5, bucket: {every: day, then: price}, "
+            f"{TIERS}}}",
+            ".price: the charge a has units included in a period, and each of its buckets is "
+            "priced for itself: leave out included, and write a first tier that costs nothing",
+        ),
+        (
+            "{id: a, dimension: money, tiers_span: period, bucket: {every: day, then: price}, "
+            f"{TIERS}}}",
+            ".tiers_span: tiers run over a period where its parts add up",
         ),
         (
             f"{{id: a, dimension: money, where: {{}}, {PER_UNIT}}}",

@@ -55,7 +55,9 @@ bucketed as (
         parts.invoice_id,
         parts.charge_id,
         parts.part_number,
+        parts.bucket_every,
         parts.bucket_then,
+        parts.timezone,
         case
             when parts.bucket_every = 'hour' then {{ utc_hour('cells.started_at') }}
             else date_trunc('day', cells.started_at, parts.timezone)
@@ -94,7 +96,9 @@ tenant_buckets as (
         charge_id,
         part_number,
         pricing_group,
+        bucket_every,
         bucket_then,
+        timezone,
         bucket_count,
         bucket_start_at,
         aggregation,
@@ -106,7 +110,9 @@ tenant_buckets as (
         charge_id,
         part_number,
         pricing_group,
+        bucket_every,
         bucket_then,
+        timezone,
         bucket_count,
         bucket_start_at,
         aggregation,
@@ -124,9 +130,12 @@ buckets as (
         charge_id,
         part_number,
         pricing_group,
+        bucket_every,
         bucket_then,
+        timezone,
         bucket_count,
         bucket_start_at,
+        sum(record_count) as record_count,
         sum({{ aggregate_of_values('aggregation') }}) as quantity
     from tenant_buckets
     group by
@@ -134,7 +143,9 @@ buckets as (
         charge_id,
         part_number,
         pricing_group,
+        bucket_every,
         bucket_then,
+        timezone,
         bucket_count,
         bucket_start_at
 
@@ -148,13 +159,34 @@ combined as (
         charge_id,
         part_number,
         pricing_group,
+        sum(record_count) as record_count,
         case bucket_then
             when 'sum' then sum(quantity)
             when 'max' then max(quantity)
             when 'average' then {{ divide('sum(quantity)', 'bucket_count', 18) }}
         end as quantity
     from buckets
+    where bucket_then <> 'price'
     group by invoice_id, charge_id, part_number, pricing_group, bucket_then, bucket_count
+
+    union all
+
+    -- Each bucket has a price of its own: the price tells it from the others.
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        pricing_group || jsonb_build_object(
+            bucket_every,
+            case bucket_every
+                when 'day' then {{ local_date('bucket_start_at', 'timezone') }}::text
+                else to_char(bucket_start_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"')
+            end
+        ) as pricing_group,
+        record_count,
+        quantity
+    from buckets
+    where bucket_then = 'price'
 
 )
 
@@ -163,5 +195,6 @@ select
     charge_id::text as charge_id,
     part_number::integer as part_number,
     pricing_group::jsonb as pricing_group,
+    record_count::bigint as record_count,
     quantity::numeric(76, 18) as quantity
 from combined

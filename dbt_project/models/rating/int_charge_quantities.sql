@@ -41,7 +41,8 @@ groups as (
 
 ),
 
--- A matrix prices each group for itself. Credits are what the groups add up to: their unit.
+-- Each group that a price tells apart is priced for itself. Credits are what the groups add up to:
+-- their unit.
 priced_groups as (
 
     select
@@ -52,7 +53,7 @@ priced_groups as (
         groups.is_level,
         groups.record_count,
         groups.aggregate_quantity,
-        case when prices.model = 'matrix' then groups.pricing_group else '{}'::jsonb end
+        case when prices.model = 'credits' then '{}'::jsonb else groups.pricing_group end
             as pricing_group,
         case when prices.model = 'matrix' then groups.rate end as unit_amount,
         case

@@ -62,6 +62,7 @@ tenant_values as (
             pieces.invoice_id = metered_parts.invoice_id
             and pieces.charge_id = metered_parts.charge_id
             and pieces.part_number = metered_parts.part_number
+    where metered_parts.bucket_then is distinct from 'price'
     group by
         pieces.invoice_id,
         pieces.charge_id,
@@ -94,6 +95,7 @@ measured as (
         charge_id,
         part_number,
         pricing_group,
+        null::bigint as record_count,
         distinct_count::numeric as aggregate_quantity
     from {{ ref('int_distinct_counts') }}
 
@@ -104,6 +106,7 @@ measured as (
         charge_id,
         part_number,
         pricing_group,
+        record_count,
         quantity as aggregate_quantity
     from {{ ref('int_bucket_quantities') }}
 
@@ -114,6 +117,7 @@ measured as (
         charge_id,
         part_number,
         pricing_group,
+        null as record_count,
         quantity as aggregate_quantity
     from {{ ref('int_carried_levels') }}
 
@@ -124,6 +128,7 @@ measured as (
         charge_id,
         part_number,
         pricing_group,
+        null as record_count,
         quantity as aggregate_quantity
     from {{ ref('int_weighted_quantities') }}
 
@@ -134,6 +139,7 @@ measured as (
         charge_id,
         part_number,
         pricing_group,
+        null as record_count,
         quantity as aggregate_quantity
     from {{ ref('int_percentiles') }}
 
@@ -146,7 +152,7 @@ found as (
         coalesce(group_values.charge_id, measured.charge_id) as charge_id,
         coalesce(group_values.part_number, measured.part_number) as part_number,
         coalesce(group_values.pricing_group, measured.pricing_group) as pricing_group,
-        coalesce(group_values.record_count, 0) as record_count,
+        coalesce(group_values.record_count, measured.record_count, 0) as record_count,
         coalesce(measured.aggregate_quantity, group_values.aggregate_quantity, 0)
             as aggregate_quantity
     from group_values
@@ -177,6 +183,10 @@ converted as (
             metered_parts.invoice_id = found.invoice_id
             and metered_parts.charge_id = found.charge_id
             and metered_parts.part_number = found.part_number
+    -- A bucket without usage is none, and costs nothing.
+    where
+        found.invoice_id is not null
+        or metered_parts.bucket_then is distinct from 'price'
 
 ),
 
@@ -199,7 +209,7 @@ select
     aggregation::text as aggregation,
     case
         when bucket_then is null then aggregation not in ('sum', 'count', 'time_weighted')
-        else bucket_then <> 'sum'
+        else bucket_then in ('max', 'average')
     end::boolean as is_level,
     record_count::bigint as record_count,
     aggregate_quantity::numeric(38, 9) as aggregate_quantity,

@@ -9,6 +9,7 @@ parts as (
         catalog_version,
         price_id,
         tiers_span,
+        bucket_then,
         part_days,
         period_days
     from {{ ref('int_charge_parts') }}
@@ -104,7 +105,9 @@ measured as (
         quantities.record_count,
         quantities.billable_quantity,
         quantities.unit_amount,
-        parts.part_days,
+        -- What a bucket costs is due in full, in however short a part it lies.
+        case when parts.bucket_then = 'price' then parts.period_days else parts.part_days end
+            as part_days,
         parts.period_days
     from quantities
     inner join parts
