@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 
@@ -98,7 +99,17 @@ def test_from_a_new_workspace_to_an_approved_invoice(cli: CommandLine, empty_dat
         float(explained["invoice"]["total"])
     )
     usage = next(line for line in explained["lines"] if line["kind"] == "usage")
+    steps = [step["amount"] for step in usage["steps"] if step["amount"] is not None]
+    assert sum(map(Decimal, steps)) == Decimal(usage["amount"])
     assert cli.json("explain", usage["invoice_line_id"])["records"]
+    told = cli("explain", numbers[0])
+    assert usage["description"] in told.out
+    assert "Total" in told.out
+    file = cli.workspace / "records.csv"
+    written = cli.json("explain", numbers[0], "--records", str(file))["records"]
+    assert sum(written.values()) == len(file.read_text().splitlines()) - 1
+    assert usage["invoice_line_id"] in written
+    assert cli("explain", numbers[0], "--records", "records.doc").code == 1
     assert cli.json("recompute", numbers[0])["is_same"]
 
 
