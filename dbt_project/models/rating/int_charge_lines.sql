@@ -130,28 +130,66 @@ priced as (
         invoice_id,
         charge_id,
         part_number,
-        sum(exact_amount) as exact_amount,
+        sum(exact_amount) as exact_amount
+    from steps
+    group by invoice_id, charge_id, part_number
+
+),
+
+-- Most charges of most customers are unused, and nothing is told of them.
+due as (
+
+    select
+        priced.invoice_id,
+        priced.charge_id,
+        priced.part_number,
+        priced.exact_amount,
+        quantities.quantity,
+        quantities.billable_quantity
+    from priced
+    left join quantities
+        on
+            priced.invoice_id = quantities.invoice_id
+            and priced.charge_id = quantities.charge_id
+            and priced.part_number = quantities.part_number
+    where
+        priced.exact_amount <> 0
+        or quantities.quantity <> 0
+
+),
+
+told as (
+
+    select
+        steps.invoice_id,
+        steps.charge_id,
+        steps.part_number,
         jsonb_agg(
             jsonb_strip_nulls(
                 jsonb_build_object(
-                    'step', step,
-                    'dimension', dimension_id,
-                    'group', nullif(pricing_group, '{}'::jsonb),
-                    'tier', tier_number,
-                    'from', trim_scale(from_quantity),
-                    'up_to', trim_scale(up_to),
-                    'records', record_count,
-                    'quantity', trim_scale(quantity),
-                    'unit_amount', trim_scale(unit_amount),
-                    'days', days,
-                    'of_days', of_days,
-                    'amount', trim_scale(exact_amount)
+                    'step', steps.step,
+                    'dimension', steps.dimension_id,
+                    'group', nullif(steps.pricing_group, '{}'::jsonb),
+                    'tier', steps.tier_number,
+                    'from', trim_scale(steps.from_quantity),
+                    'up_to', trim_scale(steps.up_to),
+                    'records', steps.record_count,
+                    'quantity', trim_scale(steps.quantity),
+                    'unit_amount', trim_scale(steps.unit_amount),
+                    'days', steps.days,
+                    'of_days', steps.of_days,
+                    'amount', trim_scale(steps.exact_amount)
                 )
-            ) || details
-            order by step_number
+            ) || steps.details
+            order by steps.step_number
         ) as steps
     from steps
-    group by invoice_id, charge_id, part_number
+    inner join due
+        on
+            steps.invoice_id = due.invoice_id
+            and steps.charge_id = due.charge_id
+            and steps.part_number = due.part_number
+    group by steps.invoice_id, steps.charge_id, steps.part_number
 
 ),
 
@@ -168,34 +206,31 @@ usage_lines as (
         parts.dimension_id,
         parts.part_start as period_start,
         parts.part_end as period_end,
-        quantities.quantity,
-        quantities.billable_quantity,
-        priced.exact_amount,
+        due.quantity,
+        due.billable_quantity,
+        due.exact_amount,
         parts.name as description,
-        jsonb_build_object('price', parts.price_id, 'steps', priced.steps)
+        jsonb_build_object('price', parts.price_id, 'steps', told.steps)
         || case
             when line_groups.groups is null then '{}'::jsonb
             else jsonb_build_object('groups', line_groups.groups)
         end as explanation
     from parts
-    inner join quantities
+    inner join due
         on
-            parts.invoice_id = quantities.invoice_id
-            and parts.charge_id = quantities.charge_id
-            and parts.part_number = quantities.part_number
-    inner join priced
+            parts.invoice_id = due.invoice_id
+            and parts.charge_id = due.charge_id
+            and parts.part_number = due.part_number
+    inner join told
         on
-            parts.invoice_id = priced.invoice_id
-            and parts.charge_id = priced.charge_id
-            and parts.part_number = priced.part_number
+            parts.invoice_id = told.invoice_id
+            and parts.charge_id = told.charge_id
+            and parts.part_number = told.part_number
     left join line_groups
         on
             parts.invoice_id = line_groups.invoice_id
             and parts.charge_id = line_groups.charge_id
             and parts.part_number = line_groups.part_number
-    where
-        quantities.quantity <> 0
-        or priced.exact_amount <> 0
 
 ),
 
@@ -249,15 +284,15 @@ seat_lines as (
         seat_fees.exact_amount,
         seat_fees.description,
         case
-            when priced.steps is null then '{}'::jsonb
-            else jsonb_build_object('steps', priced.steps)
+            when told.steps is null then '{}'::jsonb
+            else jsonb_build_object('steps', told.steps)
         end as explanation
     from seat_fees
-    left join priced
+    left join told
         on
-            seat_fees.invoice_id = priced.invoice_id
-            and seat_fees.charge_id = priced.charge_id
-            and seat_fees.part_number = priced.part_number
+            seat_fees.invoice_id = told.invoice_id
+            and seat_fees.charge_id = told.charge_id
+            and seat_fees.part_number = told.part_number
             and seat_fees.part_number = 0
     where seat_fees.exact_amount <> 0
 
