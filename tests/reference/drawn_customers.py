@@ -121,7 +121,8 @@ def _contract(
     if dice.chance(60) and plan["interval"] not in ("day", "week"):
         drawn["anchor_day"] = dice.pick(1, 1, 15, 28, 29, 30, 31)
     if dice.chance(15):
-        drawn["trial_days"] = dice.pick(1, 7, 14, 30, 45)
+        # A trial may be all of a contract, and no longer than it.
+        drawn["trial_days"] = min(dice.pick(1, 7, 14, 30, 45), (last - start).days)
     _overridden(dice, drawn, plan, dimensions, start, last)
     if dice.chance(40):
         drawn["discounts"] = [
