@@ -12,7 +12,7 @@ from assets.delivery.outbox import (
     read_bill,
 )
 from assets.delivery.posting import CLOCK_DIFFERENCE, NOT_FOUND, posting_lock, seconds
-from assets.invoicing.approval import invoice_state, record_void
+from assets.invoicing.approval import invoice_state, record_void, refuse_spent_credit
 from connectors.stripe_invoices import StripeInvoices
 from connectors.stripe_records import StripeInvoice, StripeRefused
 from connectors.warehouse import Warehouse
@@ -28,7 +28,9 @@ def void_invoice(
     note. Nobody can post the invoice in between.
     """
     with warehouse.begin() as connection:
-        invoice_id = invoice_state(connection, reference).invoice_id
+        state = invoice_state(connection, reference)
+        refuse_spent_credit(connection, state)
+    invoice_id = state.invoice_id
     with warehouse.locked(posting_lock(invoice_id)):
         ended = void_in_stripe(warehouse, stripe, invoice_id, now)
         record_void(warehouse, invoice_id, actor, now)

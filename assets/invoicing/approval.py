@@ -4,11 +4,41 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, select, text
 
 from assets.invoicing.closing import approve_invoice, record_event
 from connectors.warehouse import Warehouse
 from models.tables import billing
+
+# Which invoices have spent of the credit that an invoice gave, where less than that is left of it.
+SPENDERS = text(
+    """
+    with standing as (
+        select lines.contract_id, lines.reference_id, lines.kind, lines.amount, lines.invoice_id
+        from billing.invoice_lines as lines
+        where
+            (lines.kind = 'top_up' or lines.kind = 'credit')
+            and lines.invoice_id not in (
+                select events.invoice_id from billing.invoice_events as events
+                where events.event = 'voided'
+            )
+    ),
+
+    given as (
+        select contract_id, reference_id, amount
+        from standing
+        where invoice_id = :invoice_id and amount > 0
+    )
+
+    select string_agg(invoices.invoice_number, ', ' order by invoices.invoice_sequence)
+    from standing
+    inner join given using (contract_id, reference_id)
+    left join billing.invoices as invoices
+        on standing.invoice_id = invoices.invoice_id and standing.amount < 0
+    group by standing.contract_id, standing.reference_id, given.amount
+    having sum(standing.amount) < given.amount
+    """
+)
 
 
 class InvoiceStateError(ValueError):
@@ -66,6 +96,7 @@ def record_void(warehouse: Warehouse, reference: str, actor: str, now: datetime)
     """
     with warehouse.begin() as connection:
         state = invoice_state(connection, reference)
+        refuse_spent_credit(connection, state)
         if "voided" not in state.events:
             last = connection.execute(select(func.max(billing.invoices.c.invoice_sequence)))
             record_event(
@@ -77,6 +108,18 @@ def record_void(warehouse: Warehouse, reference: str, actor: str, now: datetime)
                 {"invoice_sequence": last.scalar_one()},
             )
     return state
+
+
+def refuse_spent_credit(connection: Connection, state: InvoiceState) -> None:
+    """Raise where other invoices have spent what an invoice sold or carried on as credit."""
+    spenders: Sequence[str] = (
+        connection.execute(SPENDERS, {"invoice_id": state.invoice_id}).scalars().all()
+    )
+    if spenders:
+        raise InvoiceStateError(
+            f"the credit of {state.invoice_number} is spent by {', '.join(spenders)}: "
+            "void what has spent it first"
+        )
 
 
 def invoice_state(connection: Connection, reference: str) -> InvoiceState:
