@@ -92,7 +92,7 @@ class References:
             yield from self._missing(place, kind, known, override.get("charge"))
         for discount in _mappings(contract, "discounts"):
             yield from self._missing_of_list(discount, "charges", kind, known)
-        for credit in _mappings(contract, "credits"):
+        for credit in (*_mappings(contract, "credits"), *_mappings(contract, "wallets")):
             yield from self._missing_of_list(credit, "applies_to", kind, known)
 
     def _check_taxes(self, entry: LocatedMapping) -> Iterator[Problem]:

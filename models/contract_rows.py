@@ -31,6 +31,7 @@ def contract_rows(customer: Customer, contract: Contract, plan: Plan) -> Iterato
     yield from _discount_rows(contract, plan)
     yield from _commitment_rows(contract, plan)
     yield from _credit_rows(contract)
+    yield from _wallet_rows(contract)
 
 
 def _override_rows(contract: Contract, plan: Plan) -> Iterator[TableRow]:
@@ -137,3 +138,26 @@ def _credit_rows(contract: Contract) -> Iterator[TableRow]:
         )
         for charge_id in credit.applies_to or ():
             yield tables.credit_charges, {**credit_key, "charge_id": charge_id}
+
+
+def _wallet_rows(contract: Contract) -> Iterator[TableRow]:
+    for wallet in contract.wallets:
+        wallet_key = {"contract_id": contract.id, "wallet_id": wallet.id}
+        automatic = wallet.automatic
+        yield (
+            tables.wallets,
+            {
+                **wallet_key,
+                "priority": wallet.priority,
+                "valid_days": wallet.valid_days,
+                "is_limited": wallet.applies_to is not None,
+                "automatic_below": automatic.below if automatic else None,
+                "automatic_amount": automatic.amount if automatic else None,
+            },
+        )
+        for top_up in wallet.top_ups:
+            row = {**wallet_key, "due_on": top_up.day, "amount": top_up.amount}
+            yield tables.wallet_top_ups, row
+        for charge_id in wallet.applies_to or ():
+            scope = {"contract_id": contract.id, "credit_id": wallet.id, "charge_id": charge_id}
+            yield tables.credit_charges, scope

@@ -13,12 +13,15 @@ from models.period_days import begins_on, period_starts
 from models.price_models import FlatPrice
 from models.prices import Plan
 from models.problems import Problem
+from models.wallet_rules import wallet_rules
 
 
 def customer_rules(customer: Customer, plans: Mapping[str, Plan]) -> Iterator[Problem]:
     """Yield a problem for every rule that a customer's contracts break."""
     for contract in customer.contracts:
-        yield from repeated(contract.credits, f"the credits of {contract.id}")
+        names = [*contract.credits, *contract.wallets]
+        yield from repeated(names, f"the credits and wallets of {contract.id}")
+        yield from wallet_rules(contract, plans.get(contract.plan))
         yield from _intervals(contract)
         plan = plans.get(contract.plan)
         if plan is not None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from models.effective import Effective
 from models.entries import Entry
@@ -78,13 +78,23 @@ class Rollover(Entry):
     periods: Annotated[int, Field(ge=1, le=1000)] = 1
 
 
+def not_reserved(name: str) -> str:
+    """Return the name of a credit, which none of our own has."""
+    if name == "carried":
+        raise refusal("carried is what a negative invoice carries on; expected another id")
+    return name
+
+
+CreditName = Annotated[Identifier, AfterValidator(not_reserved)]
+
+
 class Credit(Entry):
     """An amount to be used up before anything is due; the lowest priority is spent first.
 
     It is granted once, or again with every so many billing periods.
     """
 
-    id: Identifier
+    id: CreditName
     amount: Annotated[PayableAmount, AfterValidator(above_zero)]
     valid_from: Day | None = Field(default=None, alias="from")
     expires: Day | None = None
@@ -93,13 +103,6 @@ class Credit(Entry):
     priority: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     paid: bool = False
     applies_to: SomeCharges | None = None
-
-    @field_validator("id")
-    @classmethod
-    def _is_not_reserved(cls, given: str) -> str:
-        if given == "carried":
-            raise refusal("carried is what a negative invoice carries on; expected another id")
-        return given
 
     @model_validator(mode="after")
     def _expires_after_it_begins(self) -> Self:

@@ -26,6 +26,7 @@ from models.fields import (
     refusal,
 )
 from models.manual_invoices import ManualInvoice
+from models.wallets import Wallet
 
 
 class Contract(Entry):
@@ -42,6 +43,7 @@ class Contract(Entry):
     minimum: Minimum | None = None
     commitments: tuple[Commitment, ...] = ()
     credits: tuple[Credit, ...] = ()
+    wallets: tuple[Wallet, ...] = ()
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:

@@ -81,13 +81,18 @@ def schedules(workspace: Workspace | None) -> list[dg.ScheduleDefinition]:
 
 
 def months_to_close(warehouse: Warehouse, now: datetime) -> list[date]:
-    """Return the months in which a draft's period has ended and is not finalised, oldest first."""
+    """Return the months in which a draft's period has ended and is not finalised, oldest first.
+
+    A top-up is due as soon as there is a draft of it.
+    """
     statement = text(
         """
         select distinct date_trunc('month', drafts.period_end - 1)::date as month
         from rating.int_invoices as drafts
         left join billing.invoices as finalised on drafts.invoice_id = finalised.invoice_id
-        where finalised.invoice_id is null and drafts.period_end_at <= :now
+        where
+            finalised.invoice_id is null
+            and (drafts.period_end_at <= :now or drafts.kind = 'top_up')
         order by month
         limit :months
         """

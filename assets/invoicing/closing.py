@@ -58,8 +58,8 @@ def close_period(
     Freezes the drafts of the latest build with their lines, in order of period, each with the next
     number. A draft is held back, with the reason, while its period and grace are not over at the
     build's instant, a usage source is not complete past its end, or an earlier period of the same
-    contract is open. Invoices outside of the periods wait for nothing. A second call finds
-    nothing left to do.
+    contract is open. Invoices outside of the periods wait for nothing, and top-ups, which are due
+    at once, not even for their month. A second call finds nothing left to do.
     """
     report = CloseReport()
     with warehouse.begin() as connection:
@@ -71,7 +71,11 @@ def close_period(
         carried = carried_on(connection, build)
         still_open: set[str] = set()
         for draft in drafts(connection):
-            if month is not None and not in_month(draft.period_end, month):
+            if (
+                month is not None
+                and draft.kind != "top_up"
+                and not in_month(draft.period_end, month)
+            ):
                 if draft.period_end <= month and draft.kind == "period":
                     still_open.add(draft.contract_id)
                 continue

@@ -327,7 +327,35 @@ credit_charges = Table(
     words("contract_id", key=True),
     words("credit_id", key=True),
     words("charge_id", key=True),
-    comment="One row per charge that a limited credit pays.",
+    comment="One row per charge that a limited credit or wallet pays.",
+)
+
+wallets = Table(
+    "wallets",
+    metadata,
+    version(),
+    words("contract_id", key=True),
+    words("wallet_id", key=True),
+    Column("priority", Integer, nullable=False),
+    Column("valid_days", Integer),
+    Column("is_limited", Boolean, nullable=False),
+    Column("automatic_below", AMOUNT),
+    Column("automatic_amount", AMOUNT),
+    comment=(
+        "One row per wallet of a contract. One that tops itself up buys automatic_amount when less "
+        "than automatic_below is left."
+    ),
+)
+
+wallet_top_ups = Table(
+    "wallet_top_ups",
+    metadata,
+    version(),
+    words("contract_id", key=True),
+    words("wallet_id", key=True),
+    Column("due_on", Date, primary_key=True),
+    Column("amount", AMOUNT, nullable=False),
+    comment="One row per day on which credit is bought.",
 )
 
 manual_invoices = Table(

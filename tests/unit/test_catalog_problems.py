@@ -158,7 +158,7 @@ def test_problems_of_charges(folder: Path, charge: str, message: str) -> None:
         (
             "{id: k, plan: payg, start: 2026-01-01, credits: [{id: x, amount: 1}, "
             "{id: x, amount: 1}]}",
-            "credits[1].id: the id x is already taken among the credits of k",
+            "credits[1].id: the id x is already taken among the credits and wallets of k",
         ),
         (
             "{id: k, plan: payg, start: 2026-01-01, "

@@ -100,6 +100,7 @@ customers:
         commitments: [{amount: 1000, to: 2026-07-15}, {amount: 9, from: 2026-07-15}]
         credits: [{id: c1, amount: 100, priority: 2, paid: true, expires: 2026-12-01,
                    applies_to: [calls]}]
+        wallets: [{id: w1, top_ups: [{date: 2026-02-01, amount: 50}]}]
     invoices: [{id: setup, date: 2026-01-15, lines: [{description: Setup, amount: 5, tax: vat}]}]
   - {id: reverse, tax: vat, tax_exempt: reverse}
 cost_rules:

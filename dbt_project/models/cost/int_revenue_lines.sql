@@ -55,8 +55,8 @@ grants as (
 ),
 
 -- Tax is the state's, also where a price contains it. A credit that was paid for, or carried over
--- from another invoice, is a means of payment: what it pays for was earned. A promotional credit is
--- a discount.
+-- from another invoice, is a means of payment: what it pays for was earned, and buying it earns
+-- nothing. A promotional credit is a discount.
 revenue_lines as (
 
     select
@@ -89,7 +89,7 @@ revenue_lines as (
             and lines.contract_id = grants.contract_id
             and lines.reference_id = grants.grant_id
     where
-        lines.kind <> 'tax'
+        lines.kind not in ('tax', 'top_up')
         and not coalesce(credits.is_paid, grants.is_paid, false)
         and (lines.kind <> 'credit' or lines.reference_id is distinct from 'carried')
         and invoices.status <> 'void'

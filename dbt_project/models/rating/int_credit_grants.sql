@@ -38,6 +38,7 @@ granted_once as (
         credits.priority,
         credits.is_paid,
         credits.is_limited,
+        true as is_final,
         'Credit ' || credits.credit_id as description
     from credits
     inner join parameters
@@ -63,8 +64,26 @@ grants as (
         priority,
         is_paid,
         is_limited,
+        true as is_final,
         description
     from {{ ref('int_recurring_grants') }}
+
+    union all
+
+    select
+        contract_id,
+        grant_id,
+        wallet_id as credit_id,
+        catalog_version,
+        amount,
+        issued_on as valid_from,
+        expires_on,
+        priority,
+        true as is_paid,
+        is_limited,
+        is_final,
+        'Credit ' || wallet_id || ' of ' || issued_on as description
+    from {{ ref('int_top_ups') }}
 
 )
 
@@ -79,5 +98,6 @@ select
     priority::integer as priority,
     is_paid::boolean as is_paid,
     is_limited::boolean as is_limited,
+    is_final::boolean as is_final,
     description::text as description
 from grants

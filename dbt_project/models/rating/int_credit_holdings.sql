@@ -22,7 +22,8 @@ grants as (
         amount,
         valid_from,
         expires_on,
-        is_paid
+        is_paid,
+        is_final
     from {{ ref('int_credit_grants') }}
 
 ),
@@ -89,6 +90,7 @@ held as (
         coalesce(grants.grant_id, spent.grant_id) as grant_id,
         coalesce(grants.credit_id, spent.grant_id) as credit_id,
         coalesce(grants.is_paid, false) as is_paid,
+        coalesce(grants.is_final, true) as is_final,
         greatest(grants.amount, spent.amount) as amount,
         coalesce(spent.amount, 0) as spent_amount,
         coalesce(
@@ -117,6 +119,7 @@ select
     grant_id::text as grant_id,
     credit_id::text as credit_id,
     is_paid::boolean as is_paid,
+    is_final::boolean as is_final,
     amount::numeric(20, 3) as amount,
     spent_amount::numeric(20, 3) as spent_amount,
     granted_at::timestamptz as granted_at,

@@ -16,6 +16,7 @@ holdings as (
         grant_id,
         credit_id,
         is_paid,
+        is_final,
         amount,
         spent_amount,
         granted_at,
@@ -74,7 +75,7 @@ transactions as (
         'available' as to_account,
         granted_at as booked_at,
         null as invoice_id,
-        true as is_final
+        is_final
     from holdings
     where amount > 0
 

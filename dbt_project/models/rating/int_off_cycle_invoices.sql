@@ -32,6 +32,28 @@ customers as (
 
 ),
 
+top_ups as (
+
+    select
+        invoice_key,
+        customer_id,
+        contract_id,
+        plan_id,
+        issued_on
+    from {{ ref('int_top_ups') }}
+
+    union all
+
+    select
+        invoice_key,
+        customer_id,
+        contract_id,
+        plan_id,
+        issued_on
+    from {{ ref('int_automatic_top_ups') }}
+
+),
+
 closed_invoices as (
 
     select
@@ -57,6 +79,17 @@ named as (
     from manual_invoices
     inner join parameters
         on manual_invoices.catalog_version = parameters.catalog_version
+
+    union all
+
+    select
+        invoice_key,
+        'top_up' as kind,
+        customer_id,
+        contract_id,
+        plan_id,
+        issued_on
+    from top_ups
 
 ),
 

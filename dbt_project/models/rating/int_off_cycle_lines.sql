@@ -35,6 +35,32 @@ manual_lines as (
 
 ),
 
+top_ups as (
+
+    select
+        invoice_key,
+        wallet_id,
+        grant_id,
+        issued_on,
+        amount,
+        'Top-up of ' || wallet_id as description,
+        jsonb_build_object('amount', amount) as explanation
+    from {{ ref('int_top_ups') }}
+
+    union all
+
+    select
+        invoice_key,
+        wallet_id,
+        grant_id,
+        issued_on,
+        amount,
+        'Automatic top-up of ' || wallet_id as description,
+        explanation
+    from {{ ref('int_automatic_top_ups') }}
+
+),
+
 named as (
 
     select
@@ -59,6 +85,23 @@ named as (
     from manual_lines
     inner join parameters
         on manual_lines.catalog_version = parameters.catalog_version
+
+    union all
+
+    select
+        invoice_key,
+        wallet_id as line_name,
+        'top_up' as kind,
+        1 as position,
+        grant_id as reference_id,
+        issued_on as period_start,
+        issued_on + 1 as period_end,
+        null::numeric as quantity,
+        amount as exact_amount,
+        false as has_own_taxes,
+        description,
+        explanation
+    from top_ups
 
 )
 

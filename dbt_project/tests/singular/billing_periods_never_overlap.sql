@@ -1,4 +1,4 @@
--- One invoice per contract and period: no day of a contract is on two invoices.
+-- One invoice per contract and period: no day of a contract is on two invoices of periods.
 select
     earlier.invoice_id,
     later.invoice_id as overlapping_invoice_id
@@ -10,5 +10,7 @@ inner join {{ ref('fct_invoices') }} as later
         and earlier.period_start < later.period_end
         and earlier.period_end > later.period_start
 where
-    earlier.status <> 'void'
+    earlier.kind = 'period'
+    and later.kind = 'period'
+    and earlier.status <> 'void'
     and later.status <> 'void'
