@@ -33,7 +33,10 @@ CLOSED_AT = [
     AS_OF,
 ]
 RULES = ClosingRules(timedelta(days=1), ("random",), approves_itself=False)
-SELECTION = ("+jnl_delivery_counts", "+fct_invoices", "+fct_invoice_lines", "+int_adjustments")
+SELECTION = (
+    *("+jnl_delivery_counts", "+fct_invoices", "+fct_invoice_lines", "+int_adjustments"),
+    "+fct_credit_entries",
+)
 # What credits and taxes come to is settled when an invoice is; the lines of these are adjusted.
 KINDS = ("usage", "fee", "discount", "minimum", "commitment")
 COME_TO = f"""
@@ -75,13 +78,20 @@ OVERSPENT = """
     select invoices.contract_id, lines.reference_id, sum(lines.amount) as spent
     from marts.fct_invoice_lines as lines
     inner join marts.fct_invoices as invoices using (invoice_id)
-    inner join catalog.credit_grants as grants
+    inner join rating.int_credit_grants as grants
         on
             invoices.contract_id = grants.contract_id
-            and lines.reference_id = grants.credit_id
+            and lines.reference_id = grants.grant_id
     where lines.kind = 'credit'
     group by invoices.contract_id, lines.reference_id
     having -sum(lines.amount) > min(grants.amount)
+"""
+# The ledger of credit adds up, and no balance was below zero at any instant.
+UNBALANCED = """
+    select transaction_id from marts.fct_credit_entries
+    group by transaction_id having sum(amount) <> 0
+    union all
+    select entry_id from marts.fct_credit_entries where account <> 'granted' and balance < 0
 """
 BELOW_ZERO = "select invoice_id, total from marts.fct_invoices where total < 0"
 
@@ -161,7 +171,8 @@ def compare(postgres, prepared_template, tmp_path):
             finalised = close_step_by_step(pipeline, valid)
             (booked,), (waiting,) = pipeline.rows(BOOKED), pipeline.rows(WAITING)
             closed.append((finalised, booked.lines, waiting.lines))
-            assert pipeline.rows(OVERSPENT) == pipeline.rows(BELOW_ZERO) == []
+            for wrong in (OVERSPENT, UNBALANCED, BELOW_ZERO):
+                assert pipeline.rows(wrong) == []
             return differences(pipeline, valid)
 
     return compared, closed

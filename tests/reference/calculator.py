@@ -19,6 +19,7 @@ from tests.reference.usage import (
     seats_paid,
     usage_lines,
 )
+from tests.reference.wallets import top_up_grants, top_up_lines
 
 
 def expected_lines(catalog: dict, records: Sequence[dict], as_of: datetime) -> dict[str, Line]:
@@ -66,7 +67,7 @@ def _invoiced(deal: Deal) -> Iterator[Line]:
         for one, line in lines:
             for_period.setdefault(service, []).append(line)
             with_period.setdefault(one.billed_with, []).append(line)
-    commitments, credit = Commitments(deal), Credits(deal)
+    commitments, credit = Commitments(deal), Credits(deal, list(top_up_grants(deal)))
     for period in periods:
         lines = with_period.get(period, [])
         counted = for_period.get(period, [])
@@ -84,6 +85,7 @@ def _invoiced(deal: Deal) -> Iterator[Line]:
         lines += [line for line, _ in paid]
         yield from lines
         yield from tax_lines(deal, period, lines, [of_charges for _, of_charges in paid])
+    yield from top_up_lines(deal, credit)
 
 
 def _charged(deal: Deal, fees: Fees, period: Period) -> Iterator[Charged]:

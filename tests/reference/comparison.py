@@ -92,7 +92,17 @@ class Difference:
         )
 
 
-ORDER = ["usage", "fee", "discount", "minimum", "commitment", "credit", "tax", "adjustment"]
+ORDER = [
+    "usage",
+    "fee",
+    "discount",
+    "minimum",
+    "commitment",
+    "credit",
+    "tax",
+    "adjustment",
+    "top_up",
+]
 
 
 def accepted(cases: Sequence[Case], directory: Path) -> list[Case]:

@@ -77,12 +77,14 @@ class Credits:
     drafts.
     """
 
-    def __init__(self, deal: Deal) -> None:
+    def __init__(self, deal: Deal, bought: Sequence[Grant] = ()) -> None:
         self.deal = deal
-        self.grants = [
+        given = [
             grant for credit in deal.contract.get("credits", []) for grant in grants(deal, credit)
         ]
+        self.grants = [*given, *bought]
         self.left = {grant.name: grant.amount for grant in self.grants}
+        self.unpaid: dict[Period, Needs] = {}
 
     def lines(self, period: Period, lines: Sequence[Line]) -> Iterator[tuple[Line, Needs]]:
         """Yield what credits pay of an invoice before tax, or what a negative one carries on.
@@ -93,7 +95,7 @@ class Credits:
         if due < 0:
             yield whole(self.deal, period, "credit/carried", -due), {}
             return
-        needs = _needs(lines)
+        needs = self.unpaid[period] = _needs(lines)
         valid = [
             grant
             for grant in self.grants

@@ -133,10 +133,7 @@ def _contract(
     if dice.chance(25):
         drawn["commitments"] = _commitments(dice, drawn, plan)
         _paid_in_instalments(dice, drawn, plan)
-    if dice.chance(35):
-        drawn["credits"] = [
-            _credit(dice, plan, number, start, last) for number in range(dice.randint(1, 3))
-        ]
+    _prepaid(dice, drawn, plan, start, last)
     return drawn
 
 
@@ -233,6 +230,15 @@ def _paid_in_instalments(dice: Dice, contract: dict, plan: dict) -> None:
             )
 
 
+def _prepaid(dice: Dice, drawn: dict, plan: dict, start: date, last: date) -> None:
+    if dice.chance(35):
+        drawn["credits"] = [
+            _credit(dice, plan, number, start, last) for number in range(dice.randint(1, 3))
+        ]
+    if dice.chance(20):
+        drawn["wallets"] = _wallets(dice, plan, start, last)
+
+
 def _credit(dice: Dice, plan: dict, number: int, start: date, last: date) -> dict:
     drawn: dict = {"id": f"g{number}", "amount": text(Decimal(dice.pick(1, 10, 50, 100, 1000)))}
     if dice.chance(60):
@@ -247,6 +253,30 @@ def _credit(dice: Dice, plan: dict, number: int, start: date, last: date) -> dic
         ids = [charge["id"] for charge in plan["charges"]]
         drawn["applies_to"] = dice.sample(ids, dice.randint(1, len(ids)))
     return drawn | _interval(dice, start, last, "expires")
+
+
+def _wallets(dice: Dice, plan: dict, start: date, last: date) -> list[dict]:
+    """Return wallets, of which one may top itself up."""
+    wallets = []
+    for number in range(dice.pick(1, 1, 2)):
+        wallet: dict = {"id": f"w{number}"}
+        if dice.chance(50):
+            wallet["priority"] = dice.randint(0, 2)
+        if dice.chance(40):
+            wallet["valid_days"] = dice.pick(1, 20, 31, 90)
+        if dice.chance(30):
+            ids = [charge["id"] for charge in plan["charges"]]
+            wallet["applies_to"] = dice.sample(ids, dice.randint(1, len(ids)))
+        days = {dice.randrange((last - start).days or 1) for _ in range(dice.randint(0, 2))}
+        wallet["top_ups"] = [
+            {"date": str(start + timedelta(days=day)), "amount": dice.pick("5", "60", "1000")}
+            for day in sorted(days)
+        ]
+        if not number and (not days or dice.chance(30)):
+            wallet["automatic"] = {"below": dice.pick("1", "20"), "amount": dice.pick("7", "100")}
+        if wallet["top_ups"] or "automatic" in wallet:
+            wallets.append(wallet)
+    return wallets
 
 
 def _taxed(dice: Dice, catalog: dict) -> None:
