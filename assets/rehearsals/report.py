@@ -62,6 +62,7 @@ def report(backtest: Backtest) -> str:
     ]
     if not currencies:
         parts.append("<p>No line begins in this window under either catalog.</p>")
+    parts += together(backtest.marts) if len(currencies) > 1 else ()
     for currency in currencies:
         marts = {
             subject: [row for row in rows if row["currency"] == currency]
@@ -69,6 +70,15 @@ def report(backtest: Backtest) -> str:
         }
         parts += section(currency, marts)
     return page("".join(parts))
+
+
+def together(marts: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
+    """Yield the totals of all currencies in the company's, where every amount has a rate."""
+    months = marts["months"]
+    currency = max((row["reporting_currency"] or "" for row in months), default="")
+    if currency:
+        yield f"<h2>All currencies, in {escape(currency)}</h2>"
+        yield totals(Money(currency), months, "reporting_")
 
 
 def section(currency: str, marts: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
@@ -139,6 +149,10 @@ class Money:
         """Return an amount in the currency's minor unit, nothing for none."""
         return "" if amount is None else f"{amount:,.{self._digits}f}"
 
+    def signed(self, amount: Decimal) -> str:
+        """Return a change in the currency's minor unit, with its sign."""
+        return f"{amount:+,.{self._digits}f}"
+
     def short(self, amount: Decimal) -> str:
         """Return an amount for a chart, without the minor unit where it is large."""
         return f"{amount:,.0f}" if abs(amount) >= 1000 or amount == 0 else self.exact(amount)
@@ -151,17 +165,20 @@ def cards(money: Money, months: Rows, found: Rows) -> str:
         f"{outcomes.count(outcome)} {outcome.replace('_', ' ').replace('pays', 'pay')}"
         for outcome in ("pays_more", "pays_less", "pays_the_same")
     ]
-    shown = [
-        card(money, "Revenue", *(total(months, f"revenue_{side}") for side in ("old", "new"))),
-        card(
-            money,
-            "Gross margin",
-            *(total(months, f"gross_margin_{side}") for side in ("old", "new")),
-        ),
+    count = (
         f'<div class="card">Customers<b>{len(found):,}</b>'
-        f'<span class="soft">{", ".join(numbers)}</span></div>',
+        f'<span class="soft">{", ".join(numbers)}</span></div>'
+    )
+    return totals(money, months, "", count)
+
+
+def totals(money: Money, months: Rows, prefix: str, more: str = "") -> str:
+    """Return what all months come to; the columns begin with a prefix."""
+    shown = [
+        card(money, name, *(total(months, f"{prefix}{column}_{side}") for side in ("old", "new")))
+        for name, column in (("Revenue", "revenue"), ("Gross margin", "gross_margin"))
     ]
-    return f'<div class="cards">{"".join(shown)}</div>'
+    return f'<div class="cards">{"".join(shown)}{more}</div>'
 
 
 def total(rows: Rows, column: str) -> Decimal | None:
@@ -173,9 +190,9 @@ def total(rows: Rows, column: str) -> Decimal | None:
 def card(money: Money, name: str, old: Decimal | None, new: Decimal | None) -> str:
     """Return a total under both catalogs and how it changes."""
     if old is None or new is None:
-        text = "not known: cost is in another currency"
+        text = "not known: amounts are in other currencies"
         return f'<div class="card">{name}<span class="soft"><br>{text}</span></div>'
-    change = f"{new - old:+,.2f}" + (f" ({100 * (new - old) / old:+.2f} %)" if old > 0 else "")
+    change = money.signed(new - old) + (f" ({100 * (new - old) / old:+.2f} %)" if old > 0 else "")
     return (
         f'<div class="card">{name}<b>{money.exact(new)}</b>'
         f'<span class="soft">old {money.exact(old)}, {change}</span></div>'

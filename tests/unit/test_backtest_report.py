@@ -26,6 +26,11 @@ def amounts(old: str, new: str, **keys: object) -> dict[str, Any]:
         "gross_margin_old": before - 10,
         "gross_margin_new": after - 10,
         "gross_margin_change": change,
+        "reporting_revenue_old": 2 * before,
+        "reporting_revenue_new": 2 * after,
+        "reporting_gross_margin_old": 2 * before - 20,
+        "reporting_gross_margin_new": 2 * after - 20,
+        "reporting_currency": "EUR",
     }
 
 
@@ -76,6 +81,14 @@ def test_totals_are_those_of_the_months() -> None:
     assert cards[2] == "Customers42 pay more, 1 pay less, 1 pay the same"
 
 
+def test_several_currencies_add_up_in_that_of_the_company() -> None:
+    assert "All currencies" not in written(marts())
+    rows = marts()
+    rows["months"].append(amounts("3", "5", margin_month=date(2026, 1, 1), currency="CHF"))
+    shown = "".join(body(written(rows)).itertext())
+    assert "All currencies, in EURRevenue990.00old 1,000.00, -10.00 (-1.00 %)" in shown
+
+
 def test_every_table_says_what_the_marts_say() -> None:
     rows = [
         [cell.text or "" for cell in row]
@@ -108,7 +121,7 @@ def test_nothing_is_fetched_from_elsewhere() -> None:
 def test_margins_that_are_not_known_are_not_added_up() -> None:
     rows = marts()
     rows["months"][0] |= {"gross_margin_old": None, "gross_margin_change": None}
-    assert "cost is in another currency" in written(rows)
+    assert "amounts are in other currencies" in written(rows)
 
 
 def test_amounts_below_zero_are_drawn() -> None:

@@ -16,7 +16,9 @@ invoices as (
         customer_id,
         currency,
         period_start,
-        total
+        total,
+        reporting_total,
+        reporting_currency
     from {{ source('backtest_old', 'fct_invoices') }}
 
     union all
@@ -26,7 +28,9 @@ invoices as (
         customer_id,
         currency,
         period_start,
-        total
+        total,
+        reporting_total,
+        reporting_currency
     from {{ ref('fct_invoices') }}
 
 ),
@@ -38,7 +42,10 @@ bills as (
         invoices.currency,
         date_trunc('month', invoices.period_start::timestamp)::date as bill_month,
         coalesce(sum(invoices.total) filter (where invoices.side = 'old'), 0) as bill_old,
-        coalesce(sum(invoices.total) filter (where invoices.side = 'new'), 0) as bill_new
+        coalesce(sum(invoices.total) filter (where invoices.side = 'new'), 0) as bill_new,
+        {{ reporting_sum('invoices.reporting_total', 'old') }} as reporting_bill_old,
+        {{ reporting_sum('invoices.reporting_total', 'new') }} as reporting_bill_new,
+        max(invoices.reporting_currency) as reporting_currency
     from invoices
     inner join comparison
         on
@@ -98,5 +105,8 @@ select
     bill_new::numeric(20, 3) as bill_new,
     bill_change::numeric(20, 3) as bill_change,
     ({{ percent_of('bill_change', 'bill_old') }})::numeric(38, 4) as bill_change_percent,
-    shock_rank::integer as shock_rank
+    shock_rank::integer as shock_rank,
+    reporting_bill_old::numeric(38, 12) as reporting_bill_old,
+    reporting_bill_new::numeric(38, 12) as reporting_bill_new,
+    reporting_currency::text as reporting_currency
 from ranked

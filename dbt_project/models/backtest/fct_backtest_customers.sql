@@ -9,7 +9,10 @@ lines as (
         revenue,
         variable_cost,
         fixed_cost,
-        is_comparable
+        is_comparable,
+        reporting_revenue,
+        reporting_gross_margin,
+        reporting_currency
     from {{ ref('int_backtest_lines') }}
 
 ),

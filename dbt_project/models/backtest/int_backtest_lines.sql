@@ -24,7 +24,10 @@ lines as (
         revenue,
         variable_cost,
         fixed_cost,
-        is_comparable
+        is_comparable,
+        reporting_revenue,
+        reporting_gross_margin,
+        reporting_currency
     from {{ source('backtest_old', 'fct_line_margins') }}
 
     union all
@@ -40,7 +43,10 @@ lines as (
         revenue,
         variable_cost,
         fixed_cost,
-        is_comparable
+        is_comparable,
+        reporting_revenue,
+        reporting_gross_margin,
+        reporting_currency
     from {{ ref('fct_line_margins') }}
 
 )
@@ -56,7 +62,10 @@ select
     lines.revenue::numeric(38, 12) as revenue,
     lines.variable_cost::numeric(38, 12) as variable_cost,
     lines.fixed_cost::numeric(38, 12) as fixed_cost,
-    lines.is_comparable::boolean as is_comparable
+    lines.is_comparable::boolean as is_comparable,
+    lines.reporting_revenue::numeric(38, 12) as reporting_revenue,
+    lines.reporting_gross_margin::numeric(38, 12) as reporting_gross_margin,
+    lines.reporting_currency::text as reporting_currency
 from lines
 inner join comparison
     on
