@@ -19,13 +19,10 @@ class CatalogRefused(ValueError):  # noqa: N818 - what the catalog says is refus
 def publish(connection: Connection, catalog: Catalog) -> bool:
     """Store a catalog as the next version; return False where it is stored already.
 
-    Raises ``CatalogRefused`` where a contract that is being invoiced has left the catalog, or has
-    changed its currency, and where an invoice that is finalised is written otherwise.
+    Raises ``CatalogRefused`` where it contradicts what is finalised.
     """
     connection.execute(select(func.pg_advisory_xact_lock(literal(LOCK))))
-    refuse_vanished_contracts(connection, catalog)
-    refuse_changed_currencies(connection, catalog)
-    refuse_changed_invoices(connection, catalog)
+    refuse_unpublishable(connection, catalog)
     if is_published(connection, catalog.version):
         return False
     last = connection.execute(select(func.max(tables.versions.c.version_number))).scalar()
@@ -42,6 +39,17 @@ def publish(connection: Connection, catalog: Catalog) -> bool:
         if rows:
             connection.execute(insert(table), rows)
     return True
+
+
+def refuse_unpublishable(connection: Connection, catalog: Catalog) -> None:
+    """Raise where a catalog contradicts what is finalised.
+
+    That is where a contract that is being invoiced has left it, or has changed its currency, and
+    where an invoice that is finalised is written otherwise.
+    """
+    refuse_vanished_contracts(connection, catalog)
+    refuse_changed_currencies(connection, catalog)
+    refuse_changed_invoices(connection, catalog)
 
 
 def refuse_vanished_contracts(connection: Connection, catalog: Catalog) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from assets.catalog.publishing import is_published
+from assets.catalog.publishing import is_published, refuse_unpublishable
 from assets.rehearsals.relatives import relatives
 from assets.rehearsals.stage import (
     RehearsalRefused,
@@ -128,7 +128,7 @@ def preview(
     """Rate a customer's drafts as of an instant and as of the end of the open period.
 
     Reads what the last finished build has journaled, and the catalog as it is given, published or
-    not. Writes nothing but the schemas ``preview_*``.
+    not, refusing what publishing would refuse. Writes nothing but the schemas ``preview_*``.
     """
     refuse_unknown(catalog, customer_id)
     with warehouse.locked(LOCK, WAIT_SECONDS):
@@ -160,6 +160,7 @@ def prepare(
 ) -> None:
     """Set the stage: the customer's part of catalog, finalised invoices and journal."""
     watermark = last_finished_build(connection)
+    refuse_unpublishable(connection, catalog)
     clear_stage(connection, TARGET)
     customers = relatives(connection, catalog, customer_id)
     versions = set(connection.execute(text(IN_USE), {"customers": customers}).scalars())

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import text
 
+from assets.catalog.publishing import CatalogRefused
 from assets.rehearsals.preview import Preview, preview
 from assets.rehearsals.stage import RehearsalRefused
 from connectors.dbt import run_project
@@ -179,6 +180,11 @@ def test_usage_is_projected_into_a_month_that_the_journal_does_not_know(built: P
 def test_an_unknown_customer_is_refused(built: Pipeline) -> None:
     with pytest.raises(RehearsalRefused, match="no customer acne; did you mean acme"):
         previewed(built, "acne")
+
+
+def test_what_could_not_be_published_is_not_previewed(built: Pipeline) -> None:
+    with pytest.raises(CatalogRefused, match="cannot change the currency"):
+        previewed(built, catalog=CATALOG.replace("currency: USD", "currency: EUR"))
 
 
 def test_nothing_is_previewed_before_the_first_build(pipeline: Pipeline) -> None:
