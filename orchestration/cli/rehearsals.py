@@ -57,9 +57,16 @@ def print_preview(printer: Printer, found: "Preview") -> None:
         print_invoice(printer, invoice)
     if found.projected_until is not None:
         printer.line(
-            f"Projected until {found.projected_until:%Y-%m-%d %H:%M} UTC by repeating the usage of "
-            f"the last week ({found.projected_records:,} records); levels stay as they are."
+            f"Projected until {found.projected_until:%Y-%m-%d %H:%M} UTC: {basis(found)}, and "
+            "levels stay as they are."
         )
+
+
+def basis(found: "Preview") -> str:
+    """Return what a projection is made of, in words."""
+    if not found.projected_records:
+        return "there is no usage of the last week to repeat"
+    return f"the usage of the last week is repeated ({found.projected_records:,} records)"
 
 
 def print_invoice(printer: Printer, invoice: "PreviewedInvoice") -> None:
