@@ -40,6 +40,17 @@ first_tiers as (
 
 ),
 
+-- The last rate of a price that has some holds whatever the metadata are.
+default_rates as (
+
+    select
+        price_id,
+        rate
+    from {{ ref('stg_catalog__price_rates') }}
+    where match = '{}'
+
+),
+
 contracts as (
 
     select distinct
@@ -56,15 +67,20 @@ plan_prices as (
         charges.charge_id,
         charges.dimension_id,
         plans.currency,
-        first_tiers.unit_amount,
+        coalesce(first_tiers.unit_amount, 1) * coalesce(default_rates.rate, 1) as unit_amount,
         coalesce(prices.package_size, 1) as package_size
     from charges
     inner join plans
         on charges.plan_id = plans.plan_id
     inner join prices
         on charges.price_id = prices.price_id
-    inner join first_tiers
+    left join first_tiers
         on charges.price_id = first_tiers.price_id
+    left join default_rates
+        on charges.price_id = default_rates.price_id
+    where
+        first_tiers.price_id is not null
+        or default_rates.price_id is not null
 
 ),
 
