@@ -141,6 +141,13 @@ cut_entries as (
         on entries.build_number <= parameters.journal_watermark
     left join group_keys
         on entries.dimension_id = group_keys.dimension_id
+    where
+        (entries.tenant_id, entries.dimension_id) in (
+            select
+                counted_spans.tenant_id,
+                counted_spans.dimension_id
+            from counted_spans
+        )
 
 ),
 

@@ -76,7 +76,13 @@ entries as (
         on entries.build_number <= parameters.journal_watermark
     left join keys
         on entries.dimension_id = keys.dimension_id
-    where entries.dimension_id in (select spans.dimension_id from spans)
+    where
+        (entries.tenant_id, entries.dimension_id) in (
+            select
+                spans.tenant_id,
+                spans.dimension_id
+            from spans
+        )
 
 ),
 
