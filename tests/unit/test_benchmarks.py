@@ -13,6 +13,7 @@ from uuid import UUID
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.deals import write_deals
 from benchmarks.generator import LATE_DAYS, START, Dataset, Shape
 from benchmarks.measuring import (
     Measured,
@@ -143,6 +144,19 @@ def test_the_catalog_bills_every_tenant_for_every_dimension(tmp_path: Path) -> N
     tenants = {tenant for customer in catalog.customers for tenant in customer.tenants}
     assert tenants == set(SHAPE.tenant_ids)
     assert {charge.dimension for charge in catalog.plans[0].charges} == set(SHAPE.dimension_ids)
+
+
+def test_every_dimension_is_charged_in_a_way_of_its_own(tmp_path: Path) -> None:
+    shape = Shape(20, dimensions=20, tenants=10)
+    catalog = load_catalog(write_deals(tmp_path / "catalog", shape))
+    dimensions = {dimension.id: dimension for dimension in catalog.dimensions}
+    kinds = set()
+    for charge in catalog.plans[0].charges:
+        assert charge.dimension is not None
+        said = charge.model_dump(exclude={"id", "name", "dimension"})
+        kinds.add(f"{dimensions[charge.dimension].aggregation} {said}")
+    assert len(kinds) == 20
+    assert len({customer.timezone for customer in catalog.customers}) > 1
 
 
 def test_a_process_is_charged_with_the_memory_of_its_children() -> None:
