@@ -157,10 +157,14 @@ class Nodes:
         return bool(self._assets)
 
     def arguments(self) -> list[str]:
-        """Return the arguments for dbt: everything, or what is selected by name."""
+        """Return the arguments for dbt: everything, or what is selected by name.
+
+        A model of the journal comes with all before it: the first of them decides what is new.
+        """
         if self.are_all_models:
             return [*BUILD, *NOT_IN_A_BUILD]
         names = [unique_id.split(".")[2] for unique_id in (*self._assets, *self._checks)]
+        names = [f"+{name}" if name.startswith("jnl_") else name for name in names]
         return [*BUILD, "--indirect-selection", "empty", "--select", *names]
 
     def events(self, result: NodeResult, warehouse: Warehouse) -> Iterator[Any]:

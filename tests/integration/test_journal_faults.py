@@ -5,10 +5,12 @@ import threading
 import time
 from datetime import UTC, datetime
 
+import dagster as dg
 import pytest
 from sqlalchemy import text
 
 from assets.transform.builds import begin_build, build_inputs, finish_build, start_models
+from assets.transform.dbt import DbtBuilds, dbt_models
 from connectors.dbt import DbtError, run_project
 from tests.conftest import fresh_pipeline
 
@@ -163,3 +165,57 @@ def test_a_run_of_models_that_is_repeated_loses_nothing_that_landed_meanwhile(jo
     journal.deliver("repeated", [record(number, draw) for number in range(20, 40)], "second")
     assert run_models() > first
     assert journal.rows(ROLLUPS_ARE_WRONG) == []
+
+
+def test_nobody_is_refused_by_entries_that_could_not_be_written(journal):
+    """A lower id may still be on its way, and would decide otherwise: a refusal is for ever."""
+    draw = random.Random(8)  # noqa: S311 - repeatable, not secret
+    first = record(1, draw)
+    assert build(journal)
+    refused = journal.rows("select count(*) from journal.jnl_conflicting_records")
+    journal.deliver("refused", [first, {**first, "value": "1001"}])
+    with journal.warehouse.begin() as connection:
+        connection.execute(
+            text(
+                "create trigger fail before insert on journal.jnl_usage_entries"
+                " for each row execute function ops.refuse_change()"
+            )
+        )
+    assert not build(journal)
+    assert journal.rows("select count(*) from journal.jnl_conflicting_records") == refused
+    with journal.warehouse.begin() as connection:
+        connection.execute(text("drop trigger fail on journal.jnl_usage_entries"))
+    assert build(journal)
+    assert len(journal.rows(ENTRIES.format("refused"))) == 1
+    assert journal.rows(OUTCOMES)[0][0]
+
+
+def test_a_correction_that_was_refused_takes_no_place(journal):
+    """What comes under its id later is refused, too, and another correction of the same stands."""
+    draw = random.Random(9)  # noqa: S311 - repeatable, not secret
+    one, other, taken, refused, last = (record(number, draw) for number in range(5))
+    journal.deliver("places", [one, other, {**taken, "corrects": "r0"}], "first")
+    journal.deliver("places", [{**refused, "corrects": "r0"}], "second")
+    assert build(journal)
+    again = {**refused, "corrects": "r1"}
+    journal.deliver("places", [again, {**last, "corrects": "r1"}], "third")
+    assert build(journal)
+    standing = [row.record_id for row in journal.rows(ENTRIES.format("places"))]
+    assert sorted(standing) == ["r0", "r0", "r1", "r1", "r2", "r4"]
+    assert journal.rows(OUTCOMES)[0][0]
+
+
+def test_a_part_of_the_journal_is_built_with_all_before_it(journal):
+    """Whoever picks one table in Dagster's pages journals what is new, and nothing twice."""
+    draw = random.Random(10)  # noqa: S311 - repeatable, not secret
+    dbt = DbtBuilds(target_directory=str(journal.directory / "dbt"))
+    for number in range(2):
+        journal.deliver("parts", [record(number, draw)], f"{number}")
+        for _ in range(2):
+            result = dg.materialize(
+                [dbt_models()],
+                selection=[dg.AssetKey(["journal", "jnl_usage_entries"])],
+                resources={"warehouse": journal.warehouse, "dbt": dbt},
+            )
+            assert result.success
+    assert len(journal.rows(ENTRIES.format("parts"))) == 2

@@ -1,3 +1,5 @@
+-- Who is refused is decided by the entries that stand: if they cannot be written, nobody is.
+-- depends_on: {{ ref('jnl_usage_entries') }}
 {{
     config(
         materialized='append_only',

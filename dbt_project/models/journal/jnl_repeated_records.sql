@@ -47,8 +47,11 @@ archived_records as (
         claimed_records.delivery_id,
         claimed_records.row_number,
         claimed_records.record_key,
-        {{ archive_outcome('claimed_records') }} as outcome
+        {{ archive_outcome('claimed_records') }} as outcome,
+        journaled.delivery_id as kept_delivery_id,
+        journaled.row_number as kept_row_number
     from claimed_records
+    {{ look_up('entries', 'journaled', 'kept.record_key = claimed_records.record_key') }}
     {{ look_up_archive('claimed_records') }}
     where {{ archive_outcome('claimed_records', is_same='true') }} is not null
 
@@ -102,32 +105,40 @@ journaled_records as (
 
 ),
 
+-- What the journal does not know yet: of two that say the same id, the build itself decides.
+new_records as {{ inlined() }} (
+
+    select records.*
+    from records
+    left join journaled_records
+        on
+            records.delivery_id = journaled_records.delivery_id
+            and records.row_number = journaled_records.row_number
+    where journaled_records.delivery_id is null
+
+),
+
 repeated_keys as (
 
     select record_key
-    from records
+    from new_records
     group by record_key
     having count(*) > 1
 
 ),
 
 -- What this build finds more than once; of the first delivery, that it becomes the entry.
-deliveries_of_new_keys as (
+repetitions as (
 
     select
-        records.*,
+        new_records.*,
         row_number() over (
-            partition by records.record_key
-            order by records.delivery_id, records.row_number
+            partition by new_records.record_key
+            order by new_records.delivery_id, new_records.row_number
         ) as delivery_rank
-    from records
+    from new_records
     inner join repeated_keys
-        on records.record_key = repeated_keys.record_key
-    left join journaled_records
-        on
-            records.delivery_id = journaled_records.delivery_id
-            and records.row_number = journaled_records.row_number
-    where journaled_records.delivery_id is null
+        on new_records.record_key = repeated_keys.record_key
 
 ),
 
@@ -143,12 +154,27 @@ later_deliveries as (
         end as outcome,
         first_ones.delivery_id as kept_delivery_id,
         first_ones.row_number as kept_row_number
-    from deliveries_of_new_keys as later
-    inner join deliveries_of_new_keys as first_ones
+    from repetitions as later
+    inner join repetitions as first_ones
         on
             later.record_key = first_ones.record_key
             and first_ones.delivery_rank = 1
     where later.delivery_rank > 1
+
+),
+
+-- A key that was refused once is taken: what else is said under it later is no new record, and
+-- takes no other correction's place.
+earlier_refused_keys as (
+
+    {% if refused -%}
+    select distinct record_key
+    from {{ refused }}
+    where reason = 'conflicting_correction'
+    {%- else -%}
+    select null::uuid as record_key
+    where false
+    {%- endif %}
 
 ),
 
@@ -157,30 +183,27 @@ later_deliveries as (
 first_corrections as (
 
     select
-        records.record_key,
-        records.corrects_key,
+        new_records.record_key,
+        new_records.corrects_key,
         row_number() over (
-            partition by records.corrects_key
-            order by records.delivery_id, records.row_number
+            partition by new_records.corrects_key
+            order by new_records.delivery_id, new_records.row_number
         ) as correction_rank
-    from records
-    left join journaled_records
-        on
-            records.delivery_id = journaled_records.delivery_id
-            and records.row_number = journaled_records.row_number
+    from new_records
     left join later_deliveries
         on
-            records.delivery_id = later_deliveries.delivery_id
-            and records.row_number = later_deliveries.row_number
+            new_records.delivery_id = later_deliveries.delivery_id
+            and new_records.row_number = later_deliveries.row_number
+    left join earlier_refused_keys
+        on new_records.record_key = earlier_refused_keys.record_key
     where
-        records.is_correction
-        and journaled_records.delivery_id is null
+        new_records.is_correction
         and later_deliveries.delivery_id is null
+        and earlier_refused_keys.record_key is null
 
 ),
 
--- A record can be corrected once; to correct it again, the correction is corrected. A key that was
--- refused once is taken: what else is said under it later is no new record.
+-- A record can be corrected once; to correct it again, the correction is corrected.
 refused_keys as (
 
     select first_corrections.record_key
@@ -195,58 +218,40 @@ refused_keys as (
     where
         first_corrections.correction_rank > 1
         or earlier_correction.record_key is not null
-    {%- if refused %}
 
-    union distinct
+    union all
 
     select record_key
-    from {{ refused }}
-    where reason = 'conflicting_correction'
-    {%- endif %}
+    from earlier_refused_keys
 
 ),
 
 refused_records as (
 
     select
-        records.delivery_id,
-        records.row_number,
-        records.record_key,
+        new_records.delivery_id,
+        new_records.row_number,
+        new_records.record_key,
         case
-            when records.corrects_key is not null then 'conflicting_correction'
+            when new_records.corrects_key is not null then 'conflicting_correction'
             else 'conflicting_id'
-        end as outcome
-    from records
+        end as outcome,
+        null::integer as kept_delivery_id,
+        null::integer as kept_row_number
+    from new_records
     inner join refused_keys
-        on records.record_key = refused_keys.record_key
-    left join journaled_records
-        on
-            records.delivery_id = journaled_records.delivery_id
-            and records.row_number = journaled_records.row_number
-    where journaled_records.delivery_id is null
+        on new_records.record_key = refused_keys.record_key
 
 ),
 
 judged_records as (
 
-    select
-        delivery_id,
-        row_number,
-        record_key,
-        outcome,
-        kept_delivery_id,
-        kept_row_number
+    select *
     from journaled_records
 
     union all
 
-    select
-        later_deliveries.delivery_id,
-        later_deliveries.row_number,
-        later_deliveries.record_key,
-        later_deliveries.outcome,
-        later_deliveries.kept_delivery_id,
-        later_deliveries.kept_row_number
+    select later_deliveries.*
     from later_deliveries
     left join refused_keys
         on later_deliveries.record_key = refused_keys.record_key
@@ -254,25 +259,13 @@ judged_records as (
 
     union all
 
-    select
-        delivery_id,
-        row_number,
-        record_key,
-        outcome,
-        null as kept_delivery_id,
-        null as kept_row_number
+    select *
     from refused_records
     {%- if is_archived %}
 
     union all
 
-    select
-        delivery_id,
-        row_number,
-        record_key,
-        outcome,
-        null as kept_delivery_id,
-        null as kept_row_number
+    select *
     from archived_records
     {%- endif %}
 
