@@ -27,7 +27,9 @@ BROKEN_DOWN = """
         group by invoice_id, charge_id, part_number
     ) as groups
     inner join rating.int_charge_lines as lines using (invoice_id, charge_id, part_number)
-    where groups.amount <> lines.amount or groups.quantity <> lines.quantity
+    where
+        lines.kind = 'usage'
+        and (groups.amount <> lines.amount or groups.quantity <> lines.quantity)
 """
 
 # The ledger of credit: every transaction adds up to zero, no balance is below it, and what is spent
