@@ -122,7 +122,9 @@ def _contract(
         drawn["anchor_day"] = dice.pick(1, 1, 15, 28, 29, 30, 31)
     if dice.chance(15):
         # A trial may be all of a contract, and no longer than it.
-        drawn["trial_days"] = min(dice.pick(1, 7, 14, 30, 45), (last - start).days)
+        trial = drawn["trial_days"] = min(dice.pick(1, 7, 14, 30, 45), (last - start).days)
+        # What ends within it is refused.
+        start = min(start + timedelta(days=trial), last - timedelta(days=1))
     _overridden(dice, drawn, plan, dimensions, start, last)
     if dice.chance(40):
         drawn["discounts"] = [

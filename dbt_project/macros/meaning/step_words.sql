@@ -27,7 +27,7 @@
 {%- endmacro %}
 
 
-{#- How records become one quantity, in words. -#}
+{#- How records become one quantity, in words; a bucket with a price of its own is a group. -#}
 {% macro words_of_aggregation(notes, record_count) -%}
     case {{ notes }} ->> 'aggregation'
         when 'sum' then 'sum'
@@ -40,9 +40,12 @@
         when 'time_weighted' then 'hours at the level'
         when 'percentile' then 'percentile'
     end
-    || coalesce(' by ' || ({{ notes }} ->> 'bucket_every'), '')
+    || case
+        when {{ notes }} ->> 'bucket_then' <> 'price' then ' by ' || ({{ notes }} ->> 'bucket_every')
+        else ''
+    end
     || ' of ' || {{ record_count }} || case {{ record_count }} when 1 then ' record' else ' records' end
-    || coalesce(', then ' || ({{ notes }} ->> 'bucket_then'), '')
+    || coalesce(', then ' || nullif({{ notes }} ->> 'bucket_then', 'price'), '')
 {%- endmacro %}
 
 
