@@ -14,6 +14,7 @@ from models.catalog_references import References
 from models.catalog_rules import broken_rules
 from models.contracts import Customer
 from models.currency_rates import CurrencyRate
+from models.customer_tree import CustomerTree
 from models.defaults import Defaults
 from models.dimensions import CostRule, Dimension
 from models.entries import Entry, read_entry
@@ -189,12 +190,14 @@ def _read_items(
 
 def _assembled(entries: dict[str, list[Any]], defaults: Defaults) -> Catalog:
     plans = {plan.id: plan for plan in entries["plans"]}
+    tree = CustomerTree(entries["customers"])
 
     def completed(customer: Customer) -> Customer:
         return customer.model_copy(
             update={
                 "timezone": customer.timezone or defaults.timezone,
-                "currency": defaults.currency_of(customer, plans),
+                # A payer's currency is that of all it pays for.
+                "currency": defaults.currency_of(tree.payer(customer), plans),
                 # Who is not taxed by Stripe is as if nothing had been said.
                 "stripe_tax": defaults.leaves_taxes_to_stripe(customer) or None,
                 "invoices": tuple(sorted(customer.invoices, key=lambda invoice: invoice.id)),

@@ -58,6 +58,10 @@ class References:
 
     def _check_customer(self, customer: LocatedMapping) -> Iterator[Problem]:
         yield from self._check_taxes(customer)
+        known = self._ids.get("customers", set())
+        yield from self._missing(
+            customer.place.at("parent"), "customer", known, customer.get("parent")
+        )
         for contract in _mappings(customer, "contracts"):
             yield from self._check(contract, "plan", "plan")
             yield from self._check_charges(contract)

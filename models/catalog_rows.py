@@ -10,6 +10,7 @@ from models.catalog import Catalog
 from models.charge_rows import charge_rows
 from models.contract_rows import contract_rows
 from models.contracts import Customer
+from models.customer_tree import CustomerTree
 from models.dimensions import CostRule, Dimension
 from models.manual_invoice_rows import manual_invoice_rows
 from models.money import minor_units
@@ -41,12 +42,20 @@ def _all_rows(catalog: Catalog) -> Iterator[TableRow]:
     for plan in catalog.plans:
         yield from _plan_rows(plan, names)
     yield from _key_rows(catalog)
+    tree = CustomerTree(catalog.customers)
     for customer in catalog.customers:
-        yield tables.customers, _customer_row(customer)
+        yield tables.customers, _customer_row(customer, tree)
         yield from customer_tax_rows(customer, catalog.taxes)
         yield from manual_invoice_rows(customer)
         for tenant in customer.owned_tenants:
-            yield tables.tenants, {"tenant_id": tenant, "customer_id": customer.id}
+            yield (
+                tables.tenants,
+                {
+                    "tenant_id": tenant,
+                    "customer_id": customer.id,
+                    "contract_customer_id": tree.contract_holder(customer).id,
+                },
+            )
         for contract in customer.contracts:
             yield from contract_rows(customer, contract, plans[contract.plan])
     yield from tax_rows(catalog.taxes)
@@ -109,9 +118,11 @@ def _keys_of_charges(catalog: Catalog) -> Iterator[tuple[str, set[str]]]:
                     yield overridden.dimension, metadata_keys(override.price)
 
 
-def _customer_row(customer: Customer) -> Row:
+def _customer_row(customer: Customer, tree: CustomerTree) -> Row:
     return {
         "customer_id": customer.id,
+        "parent_id": customer.parent,
+        "billed_customer_id": tree.payer(customer).id,
         "name": customer.name or customer.id,
         "stripe_customer": customer.stripe_customer,
         "email": customer.email,

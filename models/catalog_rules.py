@@ -7,6 +7,7 @@ from models.charge_rules import override_rules, plan_rules
 from models.contract_rules import customer_rules
 from models.contracts import Customer
 from models.currency_rates import currency_rate_rules
+from models.customer_tree import CustomerTree, tree_rules
 from models.defaults import Defaults
 from models.dimensions import CostRule
 from models.entries import repeated
@@ -32,13 +33,15 @@ def broken_rules(entries: Entries, defaults: Defaults) -> list[Problem]:
         problems += repeated(plan.charges, f"the charges of {plan.id}")
         problems += plan_rules(plan, dimensions)
     problems += cost_rules_out_of_reach(entries["cost_rules"])
+    problems += tree_rules(entries["customers"], plans, defaults)
     problems += _shared_tenants(entries["customers"])
     contracts = [contract for customer in entries["customers"] for contract in customer.contracts]
     problems += repeated(contracts, "contracts")
+    tree = CustomerTree(entries["customers"])
     for customer in entries["customers"]:
         problems += customer_rules(customer, plans)
         problems += validity_rules(customer, plans, entries["taxes"])
-        problems += manual_invoice_rules(customer, plans, defaults)
+        problems += manual_invoice_rules(customer, tree.payer(customer), plans, defaults)
         problems += override_rules(customer, plans, dimensions)
     return problems
 

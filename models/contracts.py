@@ -81,6 +81,8 @@ class Customer(Entry):
     stripe_tax: bool | None = None
     currency: Currency | None = None
     timezone: Timezone | None = None
+    parent: Identifier | None = None
+    bill_to: Literal["self", "parent"] = "self"
     contracts: tuple[Contract, ...] = ()
     invoices: tuple[ManualInvoice, ...] = ()
 
@@ -88,6 +90,12 @@ class Customer(Entry):
     def _is_taxed_by_one(self) -> Self:
         if self.stripe_tax and self.tax is not None:
             raise refusal("expected tax or stripe_tax: true, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _is_billed_to_somebody(self) -> Self:
+        if self.bill_to == "parent" and self.parent is None:
+            raise refusal("bill_to: parent needs the parent")
         return self
 
     @property

@@ -8,6 +8,7 @@ HEADER_FIELDS = (
     "invoice_id",
     "kind",
     "customer_id",
+    "for_customer_id",
     "contract_id",
     "plan_id",
     "period_start",

@@ -18,11 +18,11 @@ TOO_MUCH = Decimal(10) ** 17
 
 
 def manual_invoice_rules(
-    customer: Customer, plans: Mapping[str, Plan], defaults: Defaults
+    customer: Customer, payer: Customer, plans: Mapping[str, Plan], defaults: Defaults
 ) -> Iterator[Problem]:
-    """Yield a problem for every rule that a customer's own invoices break."""
+    """Yield a problem for every rule that a customer's own invoices break; the payer gets them."""
     yield from repeated(customer.invoices, f"the invoices of {customer.id}")
-    currency = defaults.currency_of(customer, plans)
+    currency = defaults.currency_of(payer, plans)
     for invoice in customer.invoices:
         for line in invoice.lines:
             if line.amount is not None:
@@ -32,9 +32,9 @@ def manual_invoice_rules(
                     f"comes to {plain(line.exact_amount)} {currency}: an amount has at most 17 "
                     "digits before the point"
                 )
-            if line.tax is not None and defaults.leaves_taxes_to_stripe(customer):
+            if line.tax is not None and defaults.leaves_taxes_to_stripe(payer):
                 yield line.place.at("tax").problem(
-                    f"Stripe Tax finds the taxes of {customer.id}: a line names none of its own"
+                    f"Stripe Tax finds the taxes of {payer.id}: a line names none of its own"
                 )
         yield from _below_zero(invoice, currency)
 

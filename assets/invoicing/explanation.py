@@ -63,7 +63,7 @@ RECORDS = """
                 = spans.invoice_id || '/usage/' || lines.charge_id || '/' || spans.part_number
         inner join catalog.tenants as tenants
             on lines.catalog_version = tenants.catalog_version
-            and lines.customer_id = tenants.customer_id
+            and lines.for_customer_id = tenants.contract_customer_id
             and spans.tenant_id = tenants.tenant_id
         inner join catalog.dimensions as dimensions
             on lines.catalog_version = dimensions.catalog_version

@@ -66,7 +66,7 @@ INVOICES = """
         invoice_id, contract_id, plan_id, period_start, period_end, currency, subtotal, tax, total,
         period_start_at <= :as_of and period_end_at > :as_of as is_open
     from preview_rating.int_invoices
-    where customer_id = :customer
+    where :customer in (customer_id, for_customer_id)
     order by period_start, contract_id, invoice_id
 """
 LINES = """
@@ -75,7 +75,7 @@ LINES = """
         lines.quantity, lines.amount
     from preview_rating.int_invoice_lines as lines
     inner join preview_rating.int_invoices as invoices on lines.invoice_id = invoices.invoice_id
-    where invoices.customer_id = :customer
+    where :customer in (invoices.customer_id, invoices.for_customer_id)
     order by lines.invoice_id, lines.line_number
 """
 

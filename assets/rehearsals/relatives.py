@@ -8,15 +8,16 @@ OWNED = {"tenants": "tenant_id", "contracts": "contract_id"}
 
 
 def relatives(connection: Connection, catalog: Catalog, customer_id: str) -> list[str]:
-    """Return a customer and those it shares a tenant or a contract with, in any version.
+    """Return a customer and those it shares a tenant, a contract or a parent with, in any version.
 
     What is invoiced stays invoiced: a tenant or contract that came from another customer is billed
-    from where that one's invoices end.
+    from where that one's invoices end. A parent may pay, and its contracts rate, for all its
+    children.
     """
     now = {table: owners_now(catalog, table) for table in OWNED}
     found = {customer_id}
     while True:
-        wider = set(found)
+        wider = found | family(connection, catalog, found)
         for table, key in OWNED.items():
             owned = owned_ever(connection, table, key, found) | {
                 name for name, owner in now[table].items() if owner in found
@@ -26,6 +27,25 @@ def relatives(connection: Connection, catalog: Catalog, customer_id: str) -> lis
         if wider == found:
             return sorted(found)
         found = wider
+
+
+def family(connection: Connection, catalog: Catalog, customers: set[str]) -> set[str]:
+    """Return the parents and children of customers, today and in any published version."""
+    query = """
+        select distinct unnest(array[customer_id, parent_id])
+        from catalog.customers
+        where parent_id is not null and array[customer_id, parent_id] && :customers
+    """
+    ever: set[str] = set(
+        connection.execute(text(query), {"customers": sorted(customers)}).scalars()
+    )
+    today = {
+        name
+        for customer in catalog.customers
+        if customer.parent is not None and customers & {customer.id, customer.parent}
+        for name in (customer.id, customer.parent)
+    }
+    return ever | today
 
 
 def owners_now(catalog: Catalog, table: str) -> dict[str, str]:

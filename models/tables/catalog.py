@@ -162,6 +162,8 @@ customers = Table(
     metadata,
     version(),
     words("customer_id", key=True),
+    words("parent_id", nullable=True),
+    words("billed_customer_id"),
     words("name"),
     words("stripe_customer", nullable=True),
     words("email", nullable=True),
@@ -220,7 +222,8 @@ tenants = Table(
     version(),
     words("tenant_id", key=True),
     words("customer_id"),
-    comment="One row per tenant and the customer who owns it.",
+    words("contract_customer_id"),
+    comment="One row per tenant, the customer who owns it, and the one whose contracts rate it.",
 )
 
 contracts = Table(

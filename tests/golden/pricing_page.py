@@ -58,7 +58,7 @@ class Example:
             "dimensions": given.get("dimensions", []),
             "taxes": given.get("taxes", []),
             "plans": [{"currency": CURRENCY, **plan} for plan in plans],
-            "customers": [customer],
+            "customers": [customer, *given.get("others", [])],
         }
 
     def records(self) -> list[dict[str, Any]]:

@@ -32,6 +32,7 @@ def new_customer(warehouse: Warehouse, customer_id: str | None = None, **values:
     customer = {
         "catalog_version": version,
         "customer_id": customer_id,
+        "billed_customer_id": customer_id,
         "name": "Acme Corp",
         "email": "bills@acme.test",
         "country": "US",
@@ -93,6 +94,7 @@ def approved_invoice(
         shared = {
             "invoice_id": invoice_id,
             "customer_id": customer_id,
+            "for_customer_id": customer_id,
             "contract_id": contract_id,
             "plan_id": "pay_as_you_go",
             "period_start": START,

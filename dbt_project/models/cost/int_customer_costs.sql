@@ -18,7 +18,7 @@ tenants as (
 
     select
         tenant_id,
-        customer_id
+        contract_customer_id as customer_id
     from {{ ref('stg_catalog__tenants') }}
 
 ),

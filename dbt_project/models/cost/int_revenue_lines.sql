@@ -7,7 +7,7 @@ lines as (
         invoice_id,
         line_number,
         kind,
-        customer_id,
+        for_customer_id as customer_id,
         contract_id,
         plan_id,
         charge_id,

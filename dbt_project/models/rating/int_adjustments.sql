@@ -12,7 +12,7 @@ periods as (
     select
         invoice_id,
         contract_id,
-        customer_id,
+        billed_customer_id,
         currency,
         period_start,
         is_closed
@@ -174,25 +174,54 @@ open_differences as (
 
 ),
 
--- The contract's first open invoice; of a contract that has ended, the customer's.
-candidates as (
+open_periods as (
+
+    select *
+    from periods
+    where not is_closed
+
+),
+
+-- The contract's first open invoice, whoever pays it; of a contract that has ended, that of the
+-- customer who paid.
+open_invoices as (
 
     select
         closed.invoice_id as adjusted_invoice_id,
         open_periods.invoice_id,
-        row_number() over (
-            partition by closed.invoice_id
-            order by
-                case when closed.contract_id = open_periods.contract_id then 0 else 1 end,
-                open_periods.period_start,
-                open_periods.invoice_id
-        ) as preference
+        open_periods.period_start,
+        0 as distance
     from all_invoices as closed
-    inner join periods as open_periods
+    inner join open_periods
         on
-            closed.customer_id = open_periods.customer_id
+            closed.contract_id = open_periods.contract_id
             and closed.currency = open_periods.currency
-            and not open_periods.is_closed
+
+    union all
+
+    select
+        closed.invoice_id as adjusted_invoice_id,
+        open_periods.invoice_id,
+        open_periods.period_start,
+        1 as distance
+    from all_invoices as closed
+    inner join open_periods
+        on
+            closed.customer_id = open_periods.billed_customer_id
+            and closed.currency = open_periods.currency
+
+),
+
+candidates as (
+
+    select
+        adjusted_invoice_id,
+        invoice_id,
+        row_number() over (
+            partition by adjusted_invoice_id
+            order by distance, period_start, invoice_id
+        ) as preference
+    from open_invoices
 
 ),
 

@@ -37,6 +37,7 @@ customers as (
     select
         catalog_version,
         customer_id,
+        billed_customer_id,
         timezone
     from {{ source('catalog', 'customers') }}
 
@@ -73,6 +74,7 @@ terms as (
         contracts.catalog_version,
         contracts.contract_id,
         contracts.customer_id,
+        customers.billed_customer_id,
         contracts.plan_id,
         contracts.billing_start_date,
         contracts.end_date,
@@ -180,6 +182,7 @@ select
     catalog_version::text as catalog_version,
     contract_id::text as contract_id,
     customer_id::text as customer_id,
+    billed_customer_id::text as billed_customer_id,
     plan_id::text as plan_id,
     currency::text as currency,
     minor_units::integer as minor_units,

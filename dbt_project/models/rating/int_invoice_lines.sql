@@ -7,6 +7,7 @@ drafts as (
         catalog_version,
         contract_id,
         customer_id,
+        for_customer_id,
         plan_id,
         currency
     from {{ ref('int_draft_invoices') }}
@@ -83,6 +84,7 @@ select
     )::integer as line_number,
     lines.kind::text as kind,
     drafts.customer_id::text as customer_id,
+    drafts.for_customer_id::text as for_customer_id,
     drafts.contract_id::text as contract_id,
     drafts.plan_id::text as plan_id,
     lines.charge_id::text as charge_id,

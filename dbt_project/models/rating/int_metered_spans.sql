@@ -14,7 +14,7 @@ tenants as (
     select
         catalog_version,
         tenant_id,
-        customer_id
+        contract_customer_id as customer_id
     from {{ source('catalog', 'tenants') }}
 
 ),

@@ -25,6 +25,7 @@ customers as (
     select
         catalog_version,
         customer_id,
+        billed_customer_id,
         currency,
         minor_units,
         timezone
@@ -98,6 +99,7 @@ drafts as (
 
     select
         named.*,
+        customers.billed_customer_id,
         customers.catalog_version,
         customers.currency,
         customers.minor_units,
@@ -130,7 +132,8 @@ select
     kind::text as kind,
     revision::integer as revision,
     catalog_version::text as catalog_version,
-    customer_id::text as customer_id,
+    billed_customer_id::text as customer_id,
+    customer_id::text as for_customer_id,
     contract_id::text as contract_id,
     plan_id::text as plan_id,
     currency::text as currency,

@@ -90,7 +90,7 @@ tenants as (
 
     select distinct
         tenant_id,
-        customer_id
+        contract_customer_id as customer_id
     from {{ source('catalog', 'tenants') }}
 
 ),

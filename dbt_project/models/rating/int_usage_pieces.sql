@@ -53,7 +53,7 @@ tenant_versions as (
     select
         catalog_version,
         tenant_id,
-        customer_id
+        contract_customer_id as customer_id
     from {{ source('catalog', 'tenants') }}
 
 ),

@@ -4,6 +4,8 @@ customers as (
 
     select
         customer_id,
+        parent_id,
+        billed_customer_id,
         name,
         stripe_customer,
         email,
@@ -98,6 +100,8 @@ tenant_counts as (
 
 select
     customers.customer_id::text as customer_id,
+    customers.parent_id::text as parent_id,
+    customers.billed_customer_id::text as billed_customer_id,
     customers.name::text as customer_name,
     coalesce(customers.stripe_customer, created_in_stripe.stripe_customer_id)::text
         as stripe_customer_id,

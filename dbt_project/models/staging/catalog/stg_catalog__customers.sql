@@ -1,5 +1,7 @@
 select
     customer_id,
+    parent_id,
+    billed_customer_id,
     name,
     stripe_customer,
     email,
