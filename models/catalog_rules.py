@@ -11,6 +11,7 @@ from models.customer_tree import CustomerTree, tree_rules
 from models.defaults import Defaults
 from models.dimensions import CostRule
 from models.entries import repeated
+from models.interim_rules import interim_rules
 from models.invoice_rules import manual_invoice_rules
 from models.problems import Problem, did_you_mean
 from models.taxes import tax_rules
@@ -43,6 +44,9 @@ def broken_rules(entries: Entries, defaults: Defaults) -> list[Problem]:
         problems += validity_rules(customer, plans, entries["taxes"])
         problems += manual_invoice_rules(customer, tree.payer(customer), plans, defaults)
         problems += override_rules(customer, plans, dimensions)
+        for contract in customer.contracts:
+            if contract.plan in plans:
+                problems += interim_rules(contract, plans[contract.plan], dimensions)
     return problems
 
 

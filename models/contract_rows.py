@@ -27,6 +27,8 @@ def contract_rows(customer: Customer, contract: Contract, plan: Plan) -> Iterato
             "minimum_amount": contract.minimum.amount if contract.minimum else None,
         },
     )
+    for cut_on in contract.interim_invoices:
+        yield tables.contract_cuts, {"contract_id": contract.id, "cut_on": cut_on}
     yield from _override_rows(contract, plan)
     yield from _discount_rows(contract, plan)
     yield from _commitment_rows(contract, plan)

@@ -29,6 +29,14 @@ from models.manual_invoices import ManualInvoice
 from models.wallets import Wallet
 
 
+def in_order_of_time(days: tuple[date, ...]) -> tuple[date, ...]:
+    """Return days sorted, of which none stands twice."""
+    for number, day in enumerate(days):
+        if day in days[:number]:
+            raise refusal(f"{day} stands twice")
+    return tuple(sorted(days))
+
+
 class Contract(Entry):
     """A customer on a plan from a day on, with its own deal."""
 
@@ -44,6 +52,7 @@ class Contract(Entry):
     commitments: tuple[Commitment, ...] = ()
     credits: tuple[Credit, ...] = ()
     wallets: tuple[Wallet, ...] = ()
+    interim_invoices: Annotated[tuple[Day, ...], AfterValidator(in_order_of_time)] = ()
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:

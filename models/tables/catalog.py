@@ -253,6 +253,15 @@ contract_overrides = Table(
     comment="One row per price that replaces a charge's own on a contract, for a time.",
 )
 
+contract_cuts = Table(
+    "contract_cuts",
+    metadata,
+    version(),
+    words("contract_id", key=True),
+    Column("cut_on", Date, primary_key=True),
+    comment="One row per day on which a billing period is cut, for an interim invoice.",
+)
+
 contract_discounts = Table(
     "contract_discounts",
     metadata,

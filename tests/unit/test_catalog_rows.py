@@ -108,6 +108,13 @@ cost_rules:
   - {id: a, method: fixed, weights: {b: 2, a: 1}, cost: fixed}
 """
 
+CUT = """\
+plans:
+  - {id: fees, currency: USD, charges: [{id: fee, price: {model: flat, amount: 1}}]}
+customers:
+  - {id: cut, contracts: [{id: cut, plan: fees, start: 2026-01-01, interim_invoices: [2026-01-20]}]}
+"""
+
 
 @pytest.fixture
 def rows(tmp_path: Path) -> dict[str, list[dict[str, Any]]]:
@@ -125,11 +132,12 @@ def rows_of(catalog: Catalog) -> dict[str, list[dict[str, Any]]]:
 
 
 def test_there_are_rows_for_every_table_but_the_versions(tmp_path: Path) -> None:
-    # Instalments do not stand beside a minimum.
+    # Instalments do not stand beside a minimum, and interim invoices not beside most of the rest.
     text = TEXT.replace('        minimum: {amount: "99.90"}\n', "").replace(
         "from: 2026-07-15}]", "from: 2026-07-15, instalments: 2}]"
     )
     (tmp_path / "all.yml").write_text(text)
+    (tmp_path / "cut.yml").write_text(CUT)
     found = catalog_rows(load_catalog(tmp_path))
     names = {table.name for table in tables.metadata.tables.values()} - {"versions"}
     assert {table.name for table, _ in found} == names

@@ -165,16 +165,63 @@ periods as (
 
 ),
 
-started_periods as (
+cuts as (
+
+    select
+        catalog_version,
+        contract_id,
+        cut_on
+    from {{ source('catalog', 'contract_cuts') }}
+
+),
+
+-- A period is billed in parts where interim invoices cut it; it keeps its full length.
+parts as (
 
     select
         periods.*,
-        {{ start_of_day('periods.period_start', 'periods.timezone') }} as period_start_at,
-        {{ start_of_day('periods.period_end', 'periods.timezone') }} as period_end_at
+        periods.period_start as part_start
     from periods
-    where
-        periods.period_start < periods.period_end
-        and {{ start_of_day('periods.period_start', 'periods.timezone') }} < periods.as_of
+    where periods.period_start < periods.period_end
+
+    union all
+
+    select
+        periods.*,
+        cuts.cut_on as part_start
+    from periods
+    inner join cuts
+        on
+            periods.catalog_version = cuts.catalog_version
+            and periods.contract_id = cuts.contract_id
+            and periods.period_start < cuts.cut_on
+            and periods.period_end > cuts.cut_on
+
+),
+
+cut_periods as (
+
+    select
+        parts.*,
+        coalesce(
+            lead(parts.part_start) over (
+                partition by parts.catalog_version, parts.contract_id, parts.period_start
+                order by parts.part_start
+            ),
+            parts.period_end
+        ) as part_end
+    from parts
+
+),
+
+started_periods as (
+
+    select
+        cut_periods.*,
+        {{ start_of_day('cut_periods.part_start', 'cut_periods.timezone') }} as part_start_at,
+        {{ start_of_day('cut_periods.part_end', 'cut_periods.timezone') }} as part_end_at
+    from cut_periods
+    where {{ start_of_day('cut_periods.part_start', 'cut_periods.timezone') }} < cut_periods.as_of
 
 )
 
@@ -189,13 +236,13 @@ select
     timezone::text as timezone,
     row_number() over (
         partition by catalog_version, contract_id
-        order by period_start
+        order by part_start
     )::integer as period_number,
-    period_start::date as period_start,
-    period_end::date as period_end,
-    period_start_at::timestamptz as period_start_at,
-    period_end_at::timestamptz as period_end_at,
-    (period_end - period_start)::integer as period_days,
+    part_start::date as period_start,
+    part_end::date as period_end,
+    part_start_at::timestamptz as period_start_at,
+    part_end_at::timestamptz as period_end_at,
+    (part_end - part_start)::integer as period_days,
     (next_boundary - boundary)::integer as full_period_days,
     case when next_boundary < next_period_end then next_boundary end::date as next_period_start,
     case when next_boundary < next_period_end then next_period_end end::date as next_period_end,
