@@ -1,4 +1,4 @@
-"""A period that is cut: its first part is finalised before it is over, and nothing is billed twice."""
+"""A period that is cut: its parts are invoiced one after the other, and nothing twice."""
 
 from datetime import UTC, date, datetime, timedelta
 
