@@ -249,7 +249,8 @@ def _credit(dice: Dice, plan: dict, number: int, start: date, last: date) -> dic
     if dice.chance(40):
         drawn["every_periods"] = dice.pick(1, 1, 2, 3)
         if dice.chance(60):
-            most = dice.pick({}, {"amount": text(Decimal(drawn["amount"]) / 2)})
+            # Of 1 there is no half in every currency.
+            most = dice.pick({}, {"amount": text(Decimal(drawn["amount"]) // 2 or Decimal(1))})
             drawn["rollover"] = most | dice.pick({}, {"periods": dice.randint(1, 3)})
     if dice.chance(30):
         ids = [charge["id"] for charge in plan["charges"]]
