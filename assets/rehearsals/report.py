@@ -190,7 +190,7 @@ def total(rows: Rows, column: str) -> Decimal | None:
 def card(money: Money, name: str, old: Decimal | None, new: Decimal | None) -> str:
     """Return a total under both catalogs and how it changes."""
     if old is None or new is None:
-        text = "not known: amounts are in other currencies"
+        text = "not known: a part has no rate, or carries cost in another currency"
         return f'<div class="card">{name}<span class="soft"><br>{text}</span></div>'
     change = money.signed(new - old) + (f" ({100 * (new - old) / old:+.2f} %)" if old > 0 else "")
     return (

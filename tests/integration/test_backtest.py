@@ -173,5 +173,5 @@ def test_usage_is_grouped_by_keys_that_only_the_candidate_names(built: Pipeline)
     # The rules of the marts: their dbt unit tests, which no build runs.
     selection = ["test", "--select", "path:models/backtest,test_type:unit"]
     results = list(run_project(selection, built.directory / "dbt-backtest", "backtest"))
-    assert len(results) == 7
+    assert len(results) == 8
     assert [result.message for result in results if not result.is_successful] == []

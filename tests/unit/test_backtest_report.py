@@ -121,7 +121,7 @@ def test_nothing_is_fetched_from_elsewhere() -> None:
 def test_margins_that_are_not_known_are_not_added_up() -> None:
     rows = marts()
     rows["months"][0] |= {"gross_margin_old": None, "gross_margin_change": None}
-    assert "amounts are in other currencies" in written(rows)
+    assert "carries cost in another currency" in written(rows)
 
 
 def test_amounts_below_zero_are_drawn() -> None:

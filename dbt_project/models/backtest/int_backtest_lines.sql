@@ -51,7 +51,8 @@ lines as (
 
 )
 
--- All history is rated, for terms have a memory; the window is what is compared.
+-- All history is rated, for terms have a memory; the window is what is compared. A line has the
+-- cost in its own currency only: where it carries other cost too, its margin is not known in any.
 select
     lines.side::text as side,
     lines.invoice_line_id::text as invoice_line_id,
@@ -64,7 +65,8 @@ select
     lines.fixed_cost::numeric(38, 12) as fixed_cost,
     lines.is_comparable::boolean as is_comparable,
     lines.reporting_revenue::numeric(38, 12) as reporting_revenue,
-    lines.reporting_gross_margin::numeric(38, 12) as reporting_gross_margin,
+    (case when lines.is_comparable then lines.reporting_gross_margin end)::numeric(38, 12)
+        as reporting_gross_margin,
     lines.reporting_currency::text as reporting_currency
 from lines
 inner join comparison
