@@ -20,6 +20,7 @@ from models.dimensions import CostRule, Dimension
 from models.entries import Entry, read_entry
 from models.prices import Plan
 from models.problems import ConfigurationError, Problem, did_you_mean, listed
+from models.replacements import with_replacements
 from models.taxes import Tax
 from models.workspace import Workspace
 from models.yaml_files import Document, LocatedMapping, Place, read_yaml
@@ -89,6 +90,10 @@ def _loaded(directory: Path, _contents: Contents, defaults: Defaults) -> Catalog
         problems += document.problems
         _read_document(document, entries, references, problems)
     problems += references.unknown()
+    plans = {plan.id: plan for plan in entries["plans"]}
+    entries["customers"] = [
+        with_replacements(customer, plans, problems) for customer in entries["customers"]
+    ]
     problems += broken_rules(entries, defaults)
     if problems:
         raise ConfigurationError(problems)

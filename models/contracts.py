@@ -44,6 +44,8 @@ class Contract(Entry):
     plan: Identifier
     start: Day
     end: Day | None = None
+    replaces: Identifier | None = None
+    change: Literal["immediate", "period_end"] = "immediate"
     anchor_day: Annotated[int, Field(ge=1, le=31)] | None = None
     trial_days: Annotated[int, Field(ge=0, le=3660)] = 0
     overrides: tuple[Override, ...] = ()
@@ -61,6 +63,12 @@ class Contract(Entry):
                 f"ends on {self.end}, which is not after it starts on {self.start}; "
                 "the day in end is the first one without the contract"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _changes_what_it_replaces(self) -> Self:
+        if self.change != "immediate" and self.replaces is None:
+            raise refusal("says how it changes, and not what: expected replaces, a contract's id")
         return self
 
     @property

@@ -28,6 +28,7 @@ all_invoices as (
         contract_id,
         customer_id,
         currency,
+        period_end,
         is_void
     from {{ ref('int_closed_invoices') }}
 
@@ -37,9 +38,20 @@ closed_periods as (
 
     select
         invoice_id,
-        invoice_number
+        contract_id,
+        invoice_number,
+        period_end
     from all_invoices
     where not is_void
+
+),
+
+contract_ends as (
+
+    select
+        contract_id,
+        ended_on
+    from {{ ref('int_contract_ends') }}
 
 ),
 
@@ -119,6 +131,33 @@ booked as (
     from closed_lines
     where kind = 'adjustment'
     group by reference_id
+
+),
+
+-- What was paid in advance for days after the contract's end is no usage: it is given back whatever
+-- becomes of late usage, and taken back should the contract go on. Seats are settled with the
+-- period they are for, where there is one.
+paid_in_advance as (
+
+    select closed_lines.invoice_line_id
+    from closed_lines
+    inner join closed_periods
+        on
+            closed_lines.invoice_id = closed_periods.invoice_id
+            and closed_lines.period_start >= closed_periods.period_end
+    left join contract_ends
+        on closed_periods.contract_id = contract_ends.contract_id
+    left join booked
+        on closed_lines.invoice_line_id = booked.adjusted_line_id
+    where
+        closed_lines.kind in ('fee', 'discount')
+        and (
+            booked.adjusted_line_id is not null
+            or case
+                when closed_lines.dimension_id is null then closed_lines.period_end
+                else closed_lines.period_start + 1
+            end > contract_ends.ended_on
+        )
 
 ),
 
@@ -234,13 +273,16 @@ adjustments as (
     from open_differences
     inner join all_invoices
         on open_differences.adjusted_invoice_id = all_invoices.invoice_id
-    inner join parameters
-        on parameters.late_usage = 'adjust'
+    cross join parameters
+    left join paid_in_advance
+        on open_differences.adjusted_line_id = paid_in_advance.invoice_line_id
     left join candidates
         on
             open_differences.adjusted_invoice_id = candidates.adjusted_invoice_id
             and candidates.preference = 1
-    where open_differences.amount <> 0
+    where
+        open_differences.amount <> 0
+        and (parameters.late_usage = 'adjust' or paid_in_advance.invoice_line_id is not null)
 
 )
 

@@ -40,6 +40,15 @@ overrides as (
 
 ),
 
+contract_ends as (
+
+    select
+        contract_id,
+        ended_on
+    from {{ ref('int_contract_ends') }}
+
+),
+
 prices as (
 
     select
@@ -53,6 +62,8 @@ prices as (
 
 )
 
+-- What was invoiced for days after the contract's end is not used: a fee by day ends with it. Seats
+-- are settled with the period they are for, and any other fee is whole, if that period begins.
 select
     periods.invoice_id::text as invoice_id,
     charges.charge_id::text as charge_id,
@@ -64,7 +75,13 @@ select
     prices.is_prorated::boolean as is_prorated,
     charges.included_quantity::numeric(38, 9) as included_quantity,
     periods.next_period_start::date as next_period_start,
-    periods.next_period_end::date as next_period_end,
+    (
+        case
+            when prices.model = 'flat' and prices.is_prorated
+                then least(periods.next_period_end, contract_ends.ended_on)
+            else periods.next_period_end
+        end
+    )::date as next_period_end,
     periods.next_full_period_days::integer as next_full_period_days
 from periods
 inner join charges
@@ -82,3 +99,6 @@ inner join prices
     on
         periods.catalog_version = prices.catalog_version
         and coalesce(overrides.price_id, charges.price_id) = prices.price_id
+left join contract_ends
+    on periods.contract_id = contract_ends.contract_id
+where contract_ends.ended_on is null or periods.next_period_start < contract_ends.ended_on

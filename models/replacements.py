@@ -1,0 +1,82 @@
+"""Contracts that replace others: upgrades and downgrades, at once or at the end of a period."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+
+from models.contracts import Contract, Customer
+from models.period_days import begins_on
+from models.prices import Plan
+from models.problems import Problem, did_you_mean
+
+# A billing period is a year at most.
+LONGEST = 366
+
+
+def with_replacements(
+    customer: Customer, plans: Mapping[str, Plan], problems: list[Problem]
+) -> Customer:
+    """Return a customer whose contracts begin and end as their replacements say.
+
+    What is wrong with a replacement is added to the problems, and leaves its contracts as they are.
+    """
+    given = {contract.id: contract for contract in customer.contracts}
+    settled = dict(given)
+    for contract in sorted(customer.contracts, key=lambda contract: contract.start):
+        if contract.replaces is None or contract.place.is_partial:
+            continue
+        found = list(_mistakes(contract, given, settled))
+        problems += found
+        if not found:
+            replaced = settled[contract.replaces]
+            begun = _begun(contract, replaced, plans)
+            problems += _ended_before(begun)
+            settled[contract.id] = begun
+            settled[replaced.id] = replaced.model_copy(update={"end": begun.start})
+    return customer.model_copy(
+        update={"contracts": tuple(settled[contract.id] for contract in customer.contracts)}
+    )
+
+
+def _mistakes(
+    contract: Contract, given: Mapping[str, Contract], settled: Mapping[str, Contract]
+) -> Iterator[Problem]:
+    place = contract.place.at("replaces")
+    replaced = settled.get(contract.replaces or "")
+    if replaced is None:
+        hint = did_you_mean(contract.replaces or "", given)
+        yield place.problem(f"the customer has no contract {contract.replaces}{hint}")
+    elif contract.start <= replaced.start:
+        yield contract.place.at("start").problem(
+            f"the contract {contract.id} starts on {contract.start}, when {replaced.id}, which it "
+            f"replaces, has not begun: it starts on {replaced.start}"
+        )
+    elif replaced.end is not None:
+        yield place.problem(
+            f"the contract {replaced.id} ends on {replaced.end} already; "
+            "a contract is replaced once, and has no other end"
+        )
+
+
+def _begun(contract: Contract, replaced: Contract, plans: Mapping[str, Plan]) -> Contract:
+    """Return a contract as it begins after another one."""
+    start, plan = contract.start, plans.get(replaced.plan)
+    if contract.change == "period_end" and plan is not None:
+        start = next_period(replaced, plan, start)
+    return contract.model_copy(
+        update={"start": start, "anchor_day": contract.anchor_day or replaced.period_anchor}
+    )
+
+
+def _ended_before(begun: Contract) -> Iterator[Problem]:
+    if begun.end is not None and begun.end <= begun.start:
+        yield begun.place.at("end").problem(
+            f"ends on {begun.end}, when it has not begun: with period_end it starts on "
+            f"{begun.start}"
+        )
+
+
+def next_period(contract: Contract, plan: Plan, since: date) -> date:
+    """Return the first day, from a day on, on which a billing period of a contract begins."""
+    first = max(since, contract.billing_start)
+    days = [first + timedelta(days=number) for number in range(LONGEST + 1)]
+    return next(day for day in days if begins_on(contract, plan, day))
