@@ -1,5 +1,6 @@
 """A contract as rows: a discount becomes one row per charge it applies to."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from models.charge_rows import meters
@@ -56,8 +57,17 @@ def _override_rows(contract: Contract, plan: Plan) -> Iterator[TableRow]:
             yield tables.contract_overrides, {**row, **named}
 
 
+def _discount_ids(contract: Contract) -> Iterator[str]:
+    """Yield what each discount is known by in every version of the catalog."""
+    seen: Counter[str] = Counter()
+    for discount in contract.discounts:
+        seen[discount.about] += discount.id is None
+        yield discount.id or f"{discount.about}, {seen[discount.about]}"
+
+
 def _discount_rows(contract: Contract, plan: Plan) -> Iterator[TableRow]:
-    for number, discount in enumerate(contract.discounts, start=1):
+    discounts = zip(contract.discounts, _discount_ids(contract), strict=True)
+    for number, (discount, discount_id) in enumerate(discounts, start=1):
         charges = discount.charges
         if charges is None:
             charges = tuple(charge.id for charge in plan.charges)
@@ -68,6 +78,7 @@ def _discount_rows(contract: Contract, plan: Plan) -> Iterator[TableRow]:
                     "contract_id": contract.id,
                     "discount_number": number,
                     "charge_id": charge_id,
+                    "discount_id": discount_id,
                     "percent": discount.percent,
                     "amount": discount.amount,
                     "valid_from": discount.valid_from or contract.start,

@@ -22,6 +22,8 @@ def customer_rules(customer: Customer, plans: Mapping[str, Plan]) -> Iterator[Pr
         names = [*contract.credits, *contract.wallets]
         yield from repeated(names, f"the credits and wallets of {contract.id}")
         yield from wallet_rules(contract, plans.get(contract.plan))
+        named = [discount for discount in contract.discounts if discount.id is not None]
+        yield from repeated(named, f"the discounts of {contract.id}")
         yield from _intervals(contract)
         plan = plans.get(contract.plan)
         if plan is not None:

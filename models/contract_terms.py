@@ -42,6 +42,7 @@ class Override(Effective):
 class Discount(Effective):
     """Percent or an amount per period off some charges, or all of them."""
 
+    id: Identifier | None = None
     percent: Annotated[Percent, AfterValidator(above_zero)] | None = None
     amount: Annotated[PayableAmount, AfterValidator(above_zero)] | None = None
     charges: SomeCharges | None = None
@@ -52,6 +53,13 @@ class Discount(Effective):
         if (self.percent is None) == (self.amount is None):
             raise refusal("needs percent or amount, and not both")
         return self
+
+    @property
+    def about(self) -> str:
+        """What a discount without an id is known by, while its amount and its end may change."""
+        kind = "percent" if self.amount is None else "amount"
+        charges = "all charges" if self.charges is None else ", ".join(sorted(self.charges))
+        return f"{kind} off {charges} since {self.valid_from or 'the start'}"
 
 
 class Minimum(Entry):

@@ -269,14 +269,16 @@ contract_discounts = Table(
     words("contract_id", key=True),
     Column("discount_number", Integer, primary_key=True),
     words("charge_id", key=True),
+    words("discount_id"),
     Column("percent", Numeric(9, 6)),
     Column("amount", AMOUNT),
     Column("valid_from", Date, nullable=False),
     Column("valid_to", Date),
     Column("max_periods", Integer),
     comment=(
-        "One row per discount and charge it applies to; numbered in the order they apply. It takes "
-        "percent off, or an amount off all its charges together in each of at most max_periods."
+        "One row per discount and charge it applies to; numbered in the order they apply, known by "
+        "discount_id in every version. It takes percent off, or an amount off all its charges "
+        "together in each of at most max_periods."
     ),
 )
 

@@ -53,6 +53,8 @@ WITHOUT_EXAMPLE = {
     Key("Contract", "plan"),
     # Which contracts are accepted.
     *(Key("Plan", key) for key in ("from", "to")),
+    # What a discount is known by when the catalog changes.
+    Key("Discount", "id"),
     *(Key("Customer", key) for key in ("stripe_customer", "email", "address", "tax_id")),
     # The tax is then found by Stripe, and no line here has it.
     Key("Customer", "stripe_tax"),

@@ -208,3 +208,41 @@ def test_periods_begin_on_the_anchor(
     starts = list(period_starts(contract, plan, date(2026, 1, 1), date(2026, 12, 31)))
     assert all(begins_on(contract, plan, day) for day in starts)
     assert starts[0] == contract.billing_start
+
+
+def test_a_discount_without_an_id_is_known_by_what_it_is_about(tmp_path: Path) -> None:
+    before = "{amount: 5}, {percent: 5, charges: [calls, data]}, {percent: 7}, {percent: 8}"
+    after = (
+        "{percent: 1, id: new}, {percent: 9, charges: [data, calls], to: 2026-09-01}, "
+        "{percent: 8}, {percent: 7, max_periods: 2}, {amount: 6}, {amount: 5, from: 2026-02-15}"
+    )
+    found = {}
+    for name, discounts in (("before", before), ("after", after)):
+        (tmp_path / name / "catalog").mkdir(parents=True)
+        rows = rows_of(tmp_path / name / "catalog", f"discounts: [{discounts}]")
+        found[name] = {
+            row["discount_number"]: row["discount_id"] for row in rows["contract_discounts"]
+        }
+    assert found["before"] == {
+        1: "amount off all charges since the start, 1",
+        2: "percent off calls, data since the start, 1",
+        3: "percent off all charges since the start, 1",
+        4: "percent off all charges since the start, 2",
+    }
+    assert found["after"] == {
+        1: "new",
+        2: found["before"][2],
+        3: found["before"][3],
+        4: found["before"][4],
+        5: found["before"][1],
+        6: "amount off all charges since 2026-02-15, 1",
+    }
+
+
+def test_two_discounts_have_two_ids(tmp_path: Path) -> None:
+    discounts = "discounts: [{id: a, percent: 5}, {id: a, percent: 7}, {percent: 5}]"
+    with pytest.raises(ConfigurationError) as refused:
+        rows_of(tmp_path, discounts)
+    assert "discounts[1].id: the id a is already taken among the discounts of k" in str(
+        refused.value
+    )

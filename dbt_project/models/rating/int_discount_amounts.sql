@@ -1,12 +1,14 @@
 with recursive
 
-steps as (
+all_steps as (
 
     select
         invoice_line_id,
+        invoice_id,
         contract_id,
         service_start,
         step,
+        discount_id,
         discount_number,
         is_advance,
         minor_units,
@@ -20,131 +22,91 @@ steps as (
 
 ),
 
--- Discount by discount, in the order they are written, each on what the one before it left. What is
--- payable counts in minor units, of which a fixed amount is dealt out by largest remainder; what is
--- billed in advance takes of it first, since its invoice comes first. No line falls below zero, nor
--- do the lines that share an amount fall below it together.
-applied as (
+in_advance as (
 
     select
         invoice_line_id,
-        0 as step,
-        0 as discount_number,
-        minor_units,
-        0::numeric(38, 12) as exact_base,
-        0::numeric(38, 12) as exact_discount,
-        0::numeric(38, 0) as discount,
-        case when units = 0 then 0 else exact_amount end::numeric(38, 12) as exact_rest,
-        units as rest
-    from steps
-    where step = 1
+        discount_id,
+        discount_number,
+        is_amount,
+        exact_base,
+        exact_discount,
+        discount,
+        units
+    from {{ ref('int_advance_discounts') }}
+
+),
+
+-- What is billed in advance takes of an amount first, since its invoice comes first.
+taken as (
+
+    select
+        all_steps.contract_id,
+        all_steps.service_start,
+        in_advance.discount_id,
+        sum(in_advance.units) as units
+    from in_advance
+    inner join all_steps
+        on
+            in_advance.invoice_line_id = all_steps.invoice_line_id
+            and in_advance.discount_number = all_steps.discount_number
+    where in_advance.is_amount
+    group by all_steps.contract_id, all_steps.service_start, in_advance.discount_id
+
+),
+
+steps as (
+
+    select
+        all_steps.invoice_line_id,
+        all_steps.invoice_id,
+        all_steps.service_start,
+        all_steps.step,
+        all_steps.discount_id,
+        all_steps.discount_number,
+        all_steps.minor_units,
+        all_steps.exact_amount,
+        all_steps.units,
+        all_steps.percent,
+        all_steps.discounted_days,
+        all_steps.line_days,
+        all_steps.units_due - coalesce(taken.units, 0) as units_due
+    from all_steps
+    left join taken
+        on
+            all_steps.contract_id = taken.contract_id
+            and all_steps.service_start = taken.service_start
+            and all_steps.discount_id = taken.discount_id
+    where not all_steps.is_advance
+
+),
+
+applied as (
+
+    {{ discounts_in_order() }}
+
+),
+
+discounts as (
+
+    select
+        invoice_line_id,
+        discount_number,
+        exact_base,
+        exact_discount,
+        discount
+    from in_advance
 
     union all
 
     select
-        dealt.invoice_line_id,
-        dealt.step,
-        dealt.discount_number,
-        dealt.minor_units,
-        dealt.exact_base,
-        dealt.exact_discount::numeric(38, 12) as exact_discount,
-        dealt.discount::numeric(38, 0) as discount,
-        case
-            when dealt.discount = dealt.base then 0
-            else dealt.exact_base - dealt.exact_discount
-        end::numeric(38, 12) as exact_rest,
-        (dealt.base - dealt.discount)::numeric(38, 0) as rest
-    from (
-        select
-            shared.*,
-            coalesce(
-                shared.exact_percent, {{ from_minor('shared.share', 'shared.minor_units') }}
-            ) as exact_discount,
-            -- Rounding takes no more than there is, and leaves nothing of what is taken whole.
-            case
-                when shared.percent is null then shared.share
-                when shared.exact_percent = shared.exact_base then shared.base
-                else sign(shared.base) * least(
-                    abs(shared.base),
-                    abs({{ to_minor(
-                        'round(shared.exact_percent, shared.minor_units)', 'shared.minor_units'
-                    ) }})
-                )
-            end as discount
-        from (
-            select
-                cut_off.*,
-                cut_off.units_cut_off + case
-                    when
-                        cut_off.units_due is not null
-                        and row_number() over by_remainder
-                        <= cut_off.pool - sum(cut_off.units_cut_off) over sharing
-                        then 1
-                    else 0
-                end as share
-            from (
-                select
-                    pooled.*,
-                    coalesce(div(pooled.pool * pooled.room, pooled.rooms), 0) as units_cut_off,
-                    coalesce(mod(pooled.pool * pooled.room, pooled.rooms), 0) as remainder
-                from (
-                    select
-                        steps.*,
-                        applied.exact_rest as exact_base,
-                        applied.rest as base,
-                        {{ divide(
-                            'applied.exact_rest * steps.percent * steps.discounted_days',
-                            '100 * steps.line_days'
-                        ) }} as exact_percent,
-                        case when steps.units_due is null then 0 else greatest(applied.rest, 0) end
-                            as room,
-                        nullif(
-                            sum(greatest(applied.rest, 0)) filter (
-                                where steps.units_due is not null
-                            ) over sharing,
-                            0
-                        ) as rooms,
-                        greatest(
-                            0,
-                            least(
-                                sum(applied.rest) filter (
-                                    where steps.units_due is not null
-                                ) over sharing,
-                                steps.units_due - case when steps.is_advance then 0 else least(
-                                    max(steps.units_due) filter (
-                                        where steps.is_advance
-                                    ) over service_period,
-                                    greatest(
-                                        sum(applied.rest) filter (
-                                            where steps.is_advance and steps.units_due is not null
-                                        ) over service_period,
-                                        0
-                                    )
-                                ) end
-                            )
-                        ) as pool
-                    from applied
-                    inner join steps
-                        on
-                            applied.invoice_line_id = steps.invoice_line_id
-                            and steps.step = applied.step + 1
-                    window
-                        sharing as (
-                            partition by steps.contract_id, steps.service_start, steps.is_advance
-                        ),
-                        service_period as (partition by steps.contract_id, steps.service_start)
-                ) as pooled
-            ) as cut_off
-            window
-                sharing as (
-                    partition by cut_off.contract_id, cut_off.service_start, cut_off.is_advance
-                ),
-                by_remainder as (
-                    partition by cut_off.contract_id, cut_off.service_start, cut_off.is_advance
-                    order by cut_off.remainder desc, cut_off.invoice_line_id asc
-                )
-        ) as shared
-    ) as dealt
+        invoice_line_id,
+        discount_number,
+        exact_base,
+        exact_discount,
+        {{ from_minor('discount', 'minor_units') }} as discount
+    from applied
+    where step > 0 and (exact_discount <> 0 or discount <> 0)
 
 )
 
@@ -153,6 +115,5 @@ select
     discount_number::integer as discount_number,
     exact_base::numeric(38, 12) as exact_base,
     exact_discount::numeric(38, 12) as exact_discount,
-    {{ from_minor('discount', 'minor_units') }} as discount
-from applied
-where step > 0 and (exact_discount <> 0 or discount <> 0)
+    discount::numeric(20, 3) as discount
+from discounts

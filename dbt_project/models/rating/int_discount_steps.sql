@@ -4,6 +4,7 @@ lines as (
 
     select
         invoice_line_id,
+        invoice_id,
         contract_id,
         catalog_version,
         charge_id,
@@ -25,6 +26,7 @@ discounts as (
     select
         catalog_version,
         contract_id,
+        discount_id,
         discount_number,
         charge_id,
         percent,
@@ -40,10 +42,12 @@ matching as (
 
     select
         lines.invoice_line_id,
-        lines.contract_id,
+        lines.invoice_id,
         lines.service_start,
+        lines.is_advance,
         lines.minor_units,
         lines.service_full_days,
+        discounts.discount_id,
         discounts.discount_number,
         discounts.percent,
         discounts.amount as full_amount,
@@ -70,27 +74,32 @@ discounted_lines as (
 
 ),
 
-period_steps as (
+-- Each invoice has the discounts of its own catalog, on what it bills in advance and on the rest.
+ordered as (
 
     select
-        contract_id,
+        invoice_id,
         service_start,
+        is_advance,
+        discount_id,
         discount_number,
         row_number() over (
-            partition by contract_id, service_start
+            partition by invoice_id, service_start, is_advance
             order by discount_number
         ) as step
     from matching
-    group by contract_id, service_start, discount_number
+    group by invoice_id, service_start, is_advance, discount_id, discount_number
 
 )
 
 select
     lines.invoice_line_id::text as invoice_line_id,
+    lines.invoice_id::text as invoice_id,
     lines.contract_id::text as contract_id,
     lines.service_start::date as service_start,
-    period_steps.step::integer as step,
-    period_steps.discount_number::integer as discount_number,
+    ordered.step::integer as step,
+    ordered.discount_id::text as discount_id,
+    ordered.discount_number::integer as discount_number,
     lines.is_advance::boolean as is_advance,
     lines.minor_units::integer as minor_units,
     lines.exact_amount::numeric(38, 12) as exact_amount,
@@ -111,11 +120,12 @@ select
 from discounted_lines
 inner join lines
     on discounted_lines.invoice_line_id = lines.invoice_line_id
-inner join period_steps
+inner join ordered
     on
-        lines.contract_id = period_steps.contract_id
-        and lines.service_start = period_steps.service_start
+        lines.invoice_id = ordered.invoice_id
+        and lines.service_start = ordered.service_start
+        and lines.is_advance = ordered.is_advance
 left join matching
     on
         lines.invoice_line_id = matching.invoice_line_id
-        and period_steps.discount_number = matching.discount_number
+        and ordered.discount_number = matching.discount_number
