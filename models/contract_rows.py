@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 
 from models.charge_rows import meters
-from models.contract_terms import Commitment
+from models.contract_terms import TRIAL, Commitment
 from models.contracts import Contract, Customer
 from models.money import from_minor, to_minor
 from models.period_days import period_starts
@@ -33,6 +34,7 @@ def contract_rows(customer: Customer, contract: Contract, plan: Plan) -> Iterato
     yield from _override_rows(contract, plan)
     yield from _discount_rows(contract, plan)
     yield from _commitment_rows(contract, plan)
+    yield from _trial_rows(contract)
     yield from _credit_rows(contract)
     yield from _wallet_rows(contract)
 
@@ -127,6 +129,27 @@ def _instalment_rows(
                 "due_on": days[instalment - 1],
                 "covered_until": days[instalment],
                 "amount": from_minor(amount, plan.currency),
+            },
+        )
+
+
+def _trial_rows(contract: Contract) -> Iterator[TableRow]:
+    if contract.trial_allowance is not None:
+        yield (
+            tables.credit_grants,
+            {
+                "contract_id": contract.id,
+                "credit_id": TRIAL,
+                "amount": contract.trial_allowance.amount,
+                "valid_from": contract.start,
+                "expires_on": contract.trial_end,
+                "every_periods": None,
+                "rollover_amount": Decimal(0),
+                "rollover_periods": 0,
+                # Before every other credit.
+                "priority": -1,
+                "is_paid": False,
+                "is_limited": False,
             },
         )
 

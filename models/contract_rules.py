@@ -5,7 +5,7 @@ from datetime import date
 from itertools import combinations, product
 
 from models.charge_rules import shared_dimensions, unpayable
-from models.contract_terms import Commitment, Credit, Override
+from models.contract_terms import TRIAL, Commitment, Credit, Override
 from models.contracts import Contract, Customer
 from models.effective import Effective, overlap
 from models.entries import repeated
@@ -22,6 +22,7 @@ def customer_rules(customer: Customer, plans: Mapping[str, Plan]) -> Iterator[Pr
         names = [*contract.credits, *contract.wallets]
         yield from repeated(names, f"the credits and wallets of {contract.id}")
         yield from wallet_rules(contract, plans.get(contract.plan))
+        yield from _second_trial(contract)
         named = [discount for discount in contract.discounts if discount.id is not None]
         yield from repeated(named, f"the discounts of {contract.id}")
         yield from _intervals(contract)
@@ -30,6 +31,15 @@ def customer_rules(customer: Customer, plans: Mapping[str, Plan]) -> Iterator[Pr
             yield from _contract_and_plan(contract, plan)
     yield from _currencies(customer, plans)
     yield from _charged_twice(customer, plans)
+
+
+def _second_trial(contract: Contract) -> Iterator[Problem]:
+    for credit in (*contract.credits, *contract.wallets) if contract.trial_allowance else ():
+        if credit.id == TRIAL:
+            yield credit.place.at("id").problem(
+                f"{TRIAL} is what the trial_allowance is called among the credits; "
+                "expected another id"
+            )
 
 
 def _currencies(customer: Customer, plans: Mapping[str, Plan]) -> Iterator[Problem]:
@@ -100,6 +110,7 @@ def _unpayable_amounts(contract: Contract, plan: Plan) -> Iterator[Problem]:
     rollovers = [credit.rollover for credit in contract.credits]
     for part in (
         contract.minimum,
+        contract.trial_allowance,
         *contract.discounts,
         *contract.commitments,
         *contract.credits,

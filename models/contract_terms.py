@@ -11,6 +11,9 @@ from models.entries import Entry
 from models.fields import Amount, Day, Identifier, PayableAmount, Percent, above_zero, refusal
 from models.prices import Price
 
+# What the allowance of a trial is called among the credits.
+TRIAL = "trial"
+
 
 def without_repetition(names: Sequence[str] | None) -> Sequence[str] | None:
     """Return a list in which nothing stands twice."""
@@ -66,6 +69,12 @@ class Minimum(Entry):
     """The least that a full period costs."""
 
     amount: PayableAmount
+
+
+class TrialAllowance(Entry):
+    """What a contract may come to before anything is due; with trial days, within them."""
+
+    amount: Annotated[PayableAmount, AfterValidator(above_zero)]
 
 
 class Commitment(Effective):

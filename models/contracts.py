@@ -11,6 +11,7 @@ from models.contract_terms import (
     Discount,
     Minimum,
     Override,
+    TrialAllowance,
     without_repetition,
 )
 from models.entries import Entry
@@ -48,6 +49,7 @@ class Contract(Entry):
     change: Literal["immediate", "period_end"] = "immediate"
     anchor_day: Annotated[int, Field(ge=1, le=31)] | None = None
     trial_days: Annotated[int, Field(ge=0, le=3660)] = 0
+    trial_allowance: TrialAllowance | None = None
     overrides: tuple[Override, ...] = ()
     discounts: tuple[Discount, ...] = ()
     minimum: Minimum | None = None
@@ -72,8 +74,17 @@ class Contract(Entry):
         return self
 
     @property
+    def trial_end(self) -> date | None:
+        """The first day after the trial; an allowance without days lasts until it is spent."""
+        if self.trial_allowance is not None and not self.trial_days:
+            return None
+        return self.start + timedelta(days=self.trial_days)
+
+    @property
     def billing_start(self) -> date:
-        """The first day after the trial, if there is one."""
+        """The first day that is billed: an allowance is taken off what is billed."""
+        if self.trial_allowance is not None:
+            return self.start
         return self.start + timedelta(days=self.trial_days)
 
     @property

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from itertools import islice
 
@@ -45,6 +45,13 @@ def grants(deal: Deal, credit: dict) -> Iterator[Grant]:
         yield from _granted_with(deal, credit, first)
 
 
+def _of_trial(contract: dict) -> Grant:
+    """Return the allowance of a trial, which is spent before other credits."""
+    since, days = date.fromisoformat(contract["start"]), contract.get("trial_days", 0)
+    until = since + timedelta(days=days) if days else None
+    return Grant("trial", number(contract["trial_allowance"]["amount"]), since, until, -1, None)
+
+
 def _granted_with(deal: Deal, credit: dict, first: Period) -> Iterator[Grant]:
     """Yield what ends with its periods, and what may be left for those after them."""
     expires, every = day(credit.get("expires")), credit["every_periods"]
@@ -82,6 +89,8 @@ class Credits:
         given = [
             grant for credit in deal.contract.get("credits", []) for grant in grants(deal, credit)
         ]
+        if "trial_allowance" in deal.contract:
+            given.append(_of_trial(deal.contract))
         self.grants = [*given, *bought]
         self.left = {grant.name: grant.amount for grant in self.grants}
         self.unpaid: dict[Period, Needs] = {}

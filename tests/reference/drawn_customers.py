@@ -120,11 +120,10 @@ def _contract(
         drawn["end"] = str(end)
     if dice.chance(60) and plan["interval"] not in ("day", "week"):
         drawn["anchor_day"] = dice.pick(1, 1, 15, 28, 29, 30, 31)
-    if dice.chance(15):
-        # A trial may be all of a contract, and no longer than it.
-        trial = drawn["trial_days"] = min(dice.pick(1, 7, 14, 30, 45), (last - start).days)
-        # What ends within it is refused.
-        start = min(start + timedelta(days=trial), last - timedelta(days=1))
+    _on_trial(dice, drawn, (last - start).days)
+    if "trial_days" in drawn:
+        # What ends within a trial is refused.
+        start = min(start + timedelta(days=drawn["trial_days"]), last - timedelta(days=1))
     _overridden(dice, drawn, plan, dimensions, start, last)
     if dice.chance(40):
         drawn["discounts"] = [
@@ -137,6 +136,14 @@ def _contract(
         _paid_in_instalments(dice, drawn, plan)
     _prepaid(dice, drawn, plan, start, last)
     return drawn
+
+
+def _on_trial(dice: Dice, drawn: dict, days: int) -> None:
+    if dice.chance(15):
+        # A trial may be all of a contract, and no longer than it.
+        drawn["trial_days"] = min(dice.pick(1, 7, 14, 30, 45), days)
+    if dice.chance(8):
+        drawn["trial_allowance"] = {"amount": dice.pick("1", "50", "1000")}
 
 
 def _interval(dice: Dice, start: date, last: date, until: str = "to") -> dict:

@@ -66,7 +66,9 @@ def boundaries(interval: str, anchor: int, begin: date) -> Iterator[date]:
 def all_periods(contract: dict, interval: str) -> Iterator[Period]:
     """Yield the billing periods of a contract, for ever if it has no end."""
     start, end = date.fromisoformat(contract["start"]), day(contract.get("end"))
-    begin = start + timedelta(days=contract.get("trial_days", 0))
+    # With an allowance, a trial is billed and taken off.
+    free_days = 0 if "trial_allowance" in contract else contract.get("trial_days", 0)
+    begin = start + timedelta(days=free_days)
     days = boundaries(interval, contract.get("anchor_day") or start.day, begin)
     full_start = next(days)
     for full_end in days:

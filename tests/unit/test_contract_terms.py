@@ -246,3 +246,13 @@ def test_two_discounts_have_two_ids(tmp_path: Path) -> None:
     assert "discounts[1].id: the id a is already taken among the discounts of k" in str(
         refused.value
     )
+
+
+@pytest.mark.parametrize(("days", "expires"), [("", None), (", trial_days: 10", date(2026, 1, 25))])
+def test_an_allowance_is_a_credit_from_the_first_day(
+    tmp_path: Path, days: str, expires: date | None
+) -> None:
+    rows = rows_of(tmp_path, f"trial_allowance: {{amount: 50}}{days}")
+    [grant], [contract] = rows["credit_grants"], rows["contracts"]
+    assert (grant["credit_id"], grant["expires_on"], grant["is_paid"]) == ("trial", expires, False)
+    assert contract["billing_start_date"] == grant["valid_from"] == date(2026, 1, 15)

@@ -24,7 +24,7 @@ invoices as (
         contract_id,
         max(period_end) as invoiced_until
     from {{ ref('int_closed_invoices') }}
-    where not is_void
+    where kind = 'period' and not is_void
     group by contract_id
 
 )
