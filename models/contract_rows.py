@@ -102,6 +102,7 @@ def _commitment_rows(contract: Contract, plan: Plan) -> Iterator[TableRow]:
                 "valid_to": commitment.valid_to or contract.end,
                 "overage_factor": commitment.overage_factor,
                 "is_prepaid": commitment.instalments is not None,
+                "prepayment_discount": commitment.prepayment_discount,
             },
         )
         if commitment.instalments is not None:

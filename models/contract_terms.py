@@ -86,6 +86,16 @@ class Commitment(Effective):
     amount: Annotated[PayableAmount, AfterValidator(above_zero)]
     overage_factor: Annotated[Amount, AfterValidator(above_zero)] = Decimal(1)
     instalments: Annotated[int, Field(ge=1, le=1000)] | None = None
+    prepayment_discount: Annotated[Percent, AfterValidator(above_zero)] | None = None
+
+    @model_validator(mode="after")
+    def _is_paid_before(self) -> Self:
+        if self.prepayment_discount is not None and self.instalments is None:
+            raise refusal(
+                "has a prepayment_discount, and is not paid in advance; expected instalments, "
+                "of which 1 is all at once"
+            )
+        return self
 
 
 class Rollover(Entry):

@@ -1,11 +1,12 @@
 """Publishing: an accepted state of the catalog's files becomes a version in the warehouse."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from sqlalchemy import Connection, func, insert, literal, select
 
 from models.catalog import Catalog
 from models.catalog_rows import catalog_rows
+from models.contracts import Contract
 from models.tables import billing
 from models.tables import catalog as tables
 
@@ -44,12 +45,14 @@ def publish(connection: Connection, catalog: Catalog) -> bool:
 def refuse_unpublishable(connection: Connection, catalog: Catalog) -> None:
     """Raise where a catalog contradicts what is finalised.
 
-    That is where a contract that is being invoiced has left it, or has changed its currency, and
-    where an invoice that is finalised is written otherwise.
+    That is where a contract that is being invoiced has left it, or has changed its currency,
+    where an invoice that is finalised is written otherwise, and where what was paid in instalments
+    would be asked for again.
     """
     refuse_vanished_contracts(connection, catalog)
     refuse_changed_currencies(connection, catalog)
     refuse_changed_invoices(connection, catalog)
+    refuse_lost_instalments(connection, catalog)
 
 
 def refuse_vanished_contracts(connection: Connection, catalog: Catalog) -> None:
@@ -148,6 +151,46 @@ def refuse_changed_invoices(connection: Connection, catalog: Catalog) -> None:
             "would be billed for the difference. Write another invoice for it, or void this one "
             "first"
         )
+
+
+def refuse_lost_instalments(connection: Connection, catalog: Catalog) -> None:
+    """Raise where instalments were invoiced on days that no commitment in instalments holds."""
+    contracts = {
+        contract.id: contract for customer in catalog.customers for contract in customer.contracts
+    }
+    lines, invoices, events = billing.invoice_lines, billing.invoices, billing.invoice_events
+    voided = select(events.c.invoice_id).where(events.c.event == "voided")
+    invoiced = connection.execute(
+        select(lines.c.contract_id, lines.c.period_start, invoices.c.invoice_number)
+        .join(invoices, lines.c.invoice_id == invoices.c.invoice_id)
+        .where(
+            lines.c.kind == "commitment",
+            lines.c.invoice_line_id.contains("/instalment/"),
+            lines.c.contract_id.in_(contracts),
+            lines.c.invoice_id.not_in(voided),
+        )
+        .order_by(invoices.c.invoice_sequence, lines.c.period_start)
+    )
+    lost = [
+        f"{row.contract_id} (of {row.period_start}, {row.invoice_number})"
+        for row in invoiced
+        if not _has_instalments_on(contracts[row.contract_id], row.period_start)
+    ]
+    if lost:
+        raise CatalogRefused(
+            f"instalments have been invoiced of commitments that have none now: {', '.join(lost)}. "
+            "What was paid would be asked for again. Their number and the amount may change, the "
+            "term not so that it leaves out these days; or void the invoices first"
+        )
+
+
+def _has_instalments_on(contract: Contract, due_on: date) -> bool:
+    for commitment in contract.commitments:
+        since, until = commitment.valid_from or contract.start, commitment.valid_to or contract.end
+        holds = since <= due_on and (until is None or due_on < until)
+        if holds and commitment.instalments is not None:
+            return True
+    return False
 
 
 def is_published(connection: Connection, version: str) -> bool:

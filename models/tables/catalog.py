@@ -293,6 +293,7 @@ contract_commitments = Table(
     Column("valid_to", Date, nullable=False),
     Column("overage_factor", RATE, nullable=False),
     Column("is_prepaid", Boolean, nullable=False),
+    Column("prepayment_discount", Numeric(9, 6)),
     comment=(
         "One row per term over which a contract commits to an amount; terms do not overlap. It is "
         "trued up at the end of the term, or paid before by commitment_instalments."

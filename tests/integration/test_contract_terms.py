@@ -154,3 +154,20 @@ def test_a_contract_keeps_the_currency_of_the_invoices_that_stand(drafts: Pipeli
     for contract in ("small", "prepaid"):
         record_void(drafts.warehouse, f"{contract}:2026-08-01", "tester", NOW)
     publish(drafts, in_euro)
+
+
+def test_instalments_may_change_within_the_term_and_not_go(drafts: Pipeline) -> None:
+    drafts.close(RULES, NOW)
+    instalments = "{amount: 100, instalments: 2, "
+    with pytest.raises(CatalogRefused, match=r"prepaid \(of 2026-08-01, INV-\d+\), prepaid \(of"):
+        publish(drafts, CATALOG.replace(instalments, "{amount: 100, "))
+    publish(drafts, CATALOG.replace(instalments, "{amount: 200, instalments: 4, "))
+    drafts.build(datetime(2026, 10, 4, tzinfo=UTC), *INVOICES)
+    # Due until November are 200.00; the invoices of August and September billed 100.00 of them.
+    assert lines(drafts, "prepaid:2026-10-01") == [
+        ("usage", "calls", "200.000"),
+        ("commitment", "1", "2.000"),
+        ("commitment", "1", "-190.000"),
+        ("commitment", "1", "100.000"),
+    ]
+    assert is_same_when_recomputed(drafts, "prepaid:2026-09-01")

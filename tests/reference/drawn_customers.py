@@ -237,6 +237,8 @@ def _paid_in_instalments(dice: Dice, contract: dict, plan: dict) -> None:
             commitment["instalments"] = dice.choice(
                 [number for number in range(1, count + 1) if not count % number]
             )
+            if dice.chance(30):
+                commitment["prepayment_discount"] = dice.pick("10", "33.333333", "100")
 
 
 def _prepaid(dice: Dice, drawn: dict, plan: dict, start: date, last: date) -> None:

@@ -93,8 +93,12 @@ class Commitments:
         for part, (due, covered) in enumerate(pairwise(days), 1):
             if due == period.end or due == period.start == first:
                 name = f"commitment/{position}/instalment/{part}"
-                line = whole(self.deal, period, name, amounts[part - 1])
-                yield replace(line, start=due, end=covered)
+                lines = [whole(self.deal, period, name, amounts[part - 1])]
+                percent = number(commitment.get("prepayment_discount"))
+                if percent:
+                    off = f"commitment/{position}/prepayment_discount/{part}"
+                    lines.append(whole(self.deal, period, off, -amounts[part - 1] * percent / 100))
+                yield from (replace(line, start=due, end=covered) for line in lines)
 
     def _term(self, commitment: dict):
         start = day(commitment.get("from")) or day(self.deal.contract["start"])

@@ -56,6 +56,11 @@ def rows_of(folder: Path, terms: str) -> dict[str, list[dict[str, Any]]]:
             "commitments[0].amount: 0.001 has more decimals than USD, which has 2",
         ),
         (
+            "commitments: [{amount: 5, prepayment_discount: 10}]",
+            "commitments[0]: has a prepayment_discount, and is not paid in advance; expected "
+            "instalments, of which 1 is all at once",
+        ),
+        (
             "commitments: [{amount: 5, overage_factor: 0}]",
             "commitments[0].overage_factor: must be more than 0",
         ),

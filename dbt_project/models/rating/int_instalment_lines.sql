@@ -1,108 +1,159 @@
 with
 
-periods as (
+due as (
 
     select
         invoice_id,
         contract_id,
-        catalog_version,
-        period_start,
-        next_period_start
-    from {{ ref('int_contract_periods') }}
+        commitment_number,
+        instalment_number,
+        instalment_count,
+        term_start,
+        due_on,
+        covered_until,
+        amount,
+        amount_until,
+        prepayment_discount,
+        minor_units,
+        is_closed
+    from {{ ref('int_due_instalments') }}
+
+),
+
+invoices as (
+
+    select
+        invoice_id,
+        invoice_sequence,
+        voided_at_sequence
+    from {{ ref('int_closed_invoices') }}
+
+),
+
+invoice_lines as (
+
+    select
+        invoice_id,
+        contract_id,
+        period_start as due_on,
+        amount
+    from {{ source('billing', 'closed_lines') }}
+    where kind = 'commitment' and invoice_line_id like '%/instalment/%'
+
+),
+
+-- What invoices before have billed for the term. A closed one was rated by what stood then.
+invoiced_before as (
+
+    select
+        due.invoice_id,
+        due.commitment_number,
+        due.instalment_number,
+        sum(invoice_lines.amount) as amount
+    from due
+    inner join invoice_lines
+        on
+            due.contract_id = invoice_lines.contract_id
+            and due.term_start <= invoice_lines.due_on
+            and due.due_on > invoice_lines.due_on
+    inner join invoices
+        on invoice_lines.invoice_id = invoices.invoice_id
+    left join invoices as own
+        on due.invoice_id = own.invoice_id
+    where
+        case
+            when own.invoice_id is null then invoices.voided_at_sequence is null
+            else
+                invoices.invoice_sequence < own.invoice_sequence
+                and coalesce(invoices.voided_at_sequence >= own.invoice_sequence, true)
+        end
+    group by due.invoice_id, due.commitment_number, due.instalment_number
+
+),
+
+-- The first instalment that follows what was invoiced makes up for all that is due until then; each
+-- one after it adds its own.
+covered as (
+
+    select
+        due.*,
+        coalesce(invoiced_before.amount, 0) as invoiced_amount,
+        greatest(
+            coalesce(invoiced_before.amount, 0),
+            lag(due.amount_until, 1, 0::numeric) over (
+                partition by
+                    due.contract_id,
+                    due.commitment_number,
+                    case when due.is_closed then due.invoice_id end
+                order by due.due_on
+            )
+        ) as covered_amount
+    from due
+    left join invoiced_before
+        on
+            due.invoice_id = invoiced_before.invoice_id
+            and due.commitment_number = invoiced_before.commitment_number
+            and due.instalment_number = invoiced_before.instalment_number
 
 ),
 
 instalments as (
 
     select
-        catalog_version,
-        contract_id,
-        commitment_number,
-        instalment_number,
-        due_on,
-        covered_until,
-        amount
-    from {{ source('catalog', 'commitment_instalments') }}
-
-),
-
-numbered as (
-
-    select
-        instalments.*,
-        count(*) over (
-            partition by
-                instalments.catalog_version,
-                instalments.contract_id,
-                instalments.commitment_number
-        ) as instalment_count
-    from instalments
-
-),
-
--- As a fee in advance: with the invoice of the period before.
-in_advance as (
-
-    select
-        periods.invoice_id,
-        numbered.*
-    from periods
-    inner join numbered
-        on
-            periods.catalog_version = numbered.catalog_version
-            and periods.contract_id = numbered.contract_id
-            and periods.next_period_start = numbered.due_on
-
-),
-
--- With its own, where there is none before, or where the catalog did not know of it then.
-with_its_period as (
-
-    select
-        periods.invoice_id,
-        numbered.*
-    from periods
-    inner join numbered
-        on
-            periods.catalog_version = numbered.catalog_version
-            and periods.contract_id = numbered.contract_id
-            and periods.period_start = numbered.due_on
-    left join in_advance
-        on
-            numbered.contract_id = in_advance.contract_id
-            and numbered.due_on = in_advance.due_on
-    where in_advance.invoice_id is null
+        covered.*,
+        'Instalment ' || covered.instalment_number || ' of ' || covered.instalment_count as name,
+        greatest(covered.amount_until - covered.covered_amount, 0) as amount_due
+    from covered
 
 ),
 
 lines as (
 
-    select *
-    from in_advance
+    select
+        instalments.*,
+        instalments.invoice_id || '/commitment/' || instalments.commitment_number
+        || '/instalment/' || instalments.instalment_number as invoice_line_id,
+        instalments.amount_due as exact_amount,
+        instalments.name || ' of the commitment' as description,
+        jsonb_build_object(
+            'instalment', instalments.instalment_number,
+            'instalments', instalments.instalment_count,
+            'due_on', instalments.due_on,
+            'due_until_then', instalments.amount_until,
+            'invoiced_before', instalments.invoiced_amount
+        ) as explanation
+    from instalments
 
     union all
 
-    select *
-    from with_its_period
+    select
+        instalments.*,
+        instalments.invoice_id || '/commitment/' || instalments.commitment_number
+        || '/prepayment_discount/' || instalments.instalment_number as invoice_line_id,
+        -{{ divide('instalments.amount_due * instalments.prepayment_discount', '100') }}
+            as exact_amount,
+        'Discount ' || trim_scale(instalments.prepayment_discount) || ' % on '
+        || lower(instalments.name) || ', paid in advance' as description,
+        jsonb_build_object(
+            'percent', instalments.prepayment_discount,
+            'base', instalments.amount_due
+        ) as explanation
+    from instalments
+    where instalments.prepayment_discount is not null
 
 )
 
 select
-    (invoice_id || '/commitment/' || commitment_number || '/instalment/' || instalment_number)::text
-        as invoice_line_id,
+    invoice_line_id::text as invoice_line_id,
     invoice_id::text as invoice_id,
     'commitment'::text as kind,
     commitment_number::integer as position,
     commitment_number::text as reference_id,
     due_on::date as period_start,
     covered_until::date as period_end,
-    amount::numeric(38, 12) as exact_amount,
-    amount::numeric(20, 3) as amount,
-    ('Instalment ' || instalment_number || ' of ' || instalment_count || ' of the commitment')::text
-        as description,
-    jsonb_build_object(
-        'instalment', instalment_number,
-        'instalments', instalment_count,
-        'due_on', due_on
-    ) as explanation
+    exact_amount::numeric(38, 12) as exact_amount,
+    {{ round_to_currency('exact_amount', 'minor_units') }} as amount,
+    description::text as description,
+    explanation::jsonb as explanation
 from lines
+where exact_amount <> 0
