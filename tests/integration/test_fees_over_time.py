@@ -62,14 +62,14 @@ def test_an_upgrade_gives_back_what_was_paid_for_its_days(pipeline: Pipeline) ->
     assert sorted(lines(pipeline, "small:2026-06-01")) == sorted(
         [*given_back, ("credit", "carried", "9.000")]
     )
+    pipeline.close(RULES, NOW)
+    # It is given back once.
+    pipeline.build(datetime(2026, 8, 2, 12, tzinfo=UTC), *INVOICES)
     assert lines(pipeline, "large:2026-06-21") == [
         ("fee", "platform", "30.000"),
         ("fee", "platform", "90.000"),
         ("credit", "carried", "-9.000"),
     ]
-    pipeline.close(RULES, NOW)
-    # It is given back once.
-    pipeline.build(datetime(2026, 8, 2, 12, tzinfo=UTC), *INVOICES)
     assert lines(pipeline, "large:2026-07-01") == [("fee", "platform", "90.000")]
     assert is_same_when_recomputed(pipeline, "small:2026-06-01")
 
