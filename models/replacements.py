@@ -32,9 +32,12 @@ def with_replacements(
             problems += _ended_before(begun)
             settled[contract.id] = begun
             settled[replaced.id] = replaced.model_copy(update={"end": begun.start})
-    return customer.model_copy(
-        update={"contracts": tuple(settled[contract.id] for contract in customer.contracts)}
+    # Of two with one id, which is refused elsewhere, each stays what it is.
+    contracts = (
+        settled[contract.id] if contract is given[contract.id] else contract
+        for contract in customer.contracts
     )
+    return customer.model_copy(update={"contracts": tuple(contracts)})
 
 
 def _mistakes(

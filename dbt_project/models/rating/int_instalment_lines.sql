@@ -77,7 +77,6 @@ covered as (
 
     select
         due.*,
-        coalesce(invoiced_before.amount, 0) as invoiced_amount,
         greatest(
             coalesce(invoiced_before.amount, 0),
             lag(due.amount_until, 1, 0::numeric) over (
@@ -120,7 +119,7 @@ lines as (
             'instalments', instalments.instalment_count,
             'due_on', instalments.due_on,
             'due_until_then', instalments.amount_until,
-            'invoiced_before', instalments.invoiced_amount
+            'billed_before', instalments.covered_amount
         ) as explanation
     from instalments
 
