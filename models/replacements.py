@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 
 from models.contracts import Contract, Customer
-from models.period_days import begins_on
+from models.period_days import DAYS, begins_on
 from models.prices import Plan
 from models.problems import Problem, did_you_mean
 
@@ -62,12 +62,13 @@ def _mistakes(
 
 def _begun(contract: Contract, replaced: Contract, plans: Mapping[str, Plan]) -> Contract:
     """Return a contract as it begins after another one."""
-    start, plan = contract.start, plans.get(replaced.plan)
-    if contract.change == "period_end" and plan is not None:
-        start = next_period(replaced, plan, start)
-    return contract.model_copy(
-        update={"start": start, "anchor_day": contract.anchor_day or replaced.period_anchor}
-    )
+    start, anchor = contract.start, contract.anchor_day
+    before, after = plans.get(replaced.plan), plans.get(contract.plan)
+    if contract.change == "period_end" and before is not None:
+        start = next_period(replaced, before, start)
+    if before is not None and after is not None and not {before.interval, after.interval} & {*DAYS}:
+        anchor = anchor or replaced.period_anchor
+    return contract.model_copy(update={"start": start, "anchor_day": anchor})
 
 
 def _ended_before(begun: Contract) -> Iterator[Problem]:

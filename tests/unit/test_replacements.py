@@ -12,6 +12,10 @@ from tests.unit.catalog_files import write
 PLANS = """
 plans:
   - {id: monthly, currency: USD, charges: [{id: fee, price: {model: flat, amount: 30}}]}
+  - id: weekly
+    currency: USD
+    interval: week
+    charges: [{id: fee, price: {model: flat, amount: 9}}]
   - id: yearly
     currency: USD
     interval: year
@@ -76,6 +80,11 @@ def test_a_year_may_have_to_end_first(folder: Path) -> None:
     second = "id: b, plan: monthly, start: 2026-03-02, replaces: a, change: period_end"
     found = contracts_of(folder, "id: a, plan: yearly, start: 2026-03-01", second)
     assert found["a"][1] == date(2027, 3, 1)
+
+
+def test_days_and_weeks_have_no_anchor(folder: Path) -> None:
+    found = contracts_of(folder, FIRST, "id: b, plan: weekly, start: 2026-03-05, replaces: a")
+    assert found["b"] == (date(2026, 3, 5), None, 5)
 
 
 def test_replacements_follow_each_other(folder: Path) -> None:
