@@ -34,12 +34,14 @@ def customer_rules(customer: Customer, plans: Mapping[str, Plan]) -> Iterator[Pr
 
 
 def _second_trial(contract: Contract) -> Iterator[Problem]:
-    for credit in (*contract.credits, *contract.wallets) if contract.trial_allowance else ():
-        if credit.id == TRIAL:
-            yield credit.place.at("id").problem(
-                f"{TRIAL} is what the trial_allowance is called among the credits; "
-                "expected another id"
-            )
+    if contract.trial_allowance is None:
+        return
+    places = [credit.place for credit in contract.credits if credit.id == TRIAL]
+    places += [wallet.place for wallet in contract.wallets if wallet.id == TRIAL]
+    for place in places:
+        yield place.at("id").problem(
+            f"{TRIAL} is what the trial_allowance is called among the credits; expected another id"
+        )
 
 
 def _currencies(customer: Customer, plans: Mapping[str, Plan]) -> Iterator[Problem]:

@@ -58,20 +58,15 @@ def test_an_upgrade_gives_back_what_was_paid_for_its_days(pipeline: Pipeline) ->
         ("adjustment", "small:2026-05-01/fee/platform/0", "-10.000"),
         ("adjustment", "small:2026-05-01/discount/platform/0/1", "1.000"),
     ]
-    # Below zero, the invoice carries it on.
-    assert sorted(lines(pipeline, "small:2026-06-01")) == sorted(
-        [*given_back, ("credit", "carried", "9.000")]
+    assert lines(pipeline, "small:2026-06-01") == []
+    assert sorted(lines(pipeline, "large:2026-06-21")) == sorted(
+        [*given_back, ("fee", "platform", "30.000"), ("fee", "platform", "90.000")]
     )
     pipeline.close(RULES, NOW)
     # It is given back once.
     pipeline.build(datetime(2026, 8, 2, 12, tzinfo=UTC), *INVOICES)
-    assert lines(pipeline, "large:2026-06-21") == [
-        ("fee", "platform", "30.000"),
-        ("fee", "platform", "90.000"),
-        ("credit", "carried", "-9.000"),
-    ]
     assert lines(pipeline, "large:2026-07-01") == [("fee", "platform", "90.000")]
-    assert is_same_when_recomputed(pipeline, "small:2026-06-01")
+    assert is_same_when_recomputed(pipeline, "large:2026-06-21")
 
 
 @pytest.mark.parametrize("late_usage", ["adjust", "ignore"])

@@ -215,20 +215,26 @@ open_differences as (
 
 open_periods as (
 
-    select *
+    select
+        periods.*,
+        coalesce(contract_ends.ended_on, 'infinity'::date) as ended_on
     from periods
-    where not is_closed
+    left join contract_ends
+        on periods.contract_id = contract_ends.contract_id
+    where not periods.is_closed
 
 ),
 
 -- The contract's first open invoice, whoever pays it; of a contract that has ended, that of the
--- customer who paid.
+-- customer who paid. What is given back for days after its end goes to the one that goes on longest:
+-- what is below zero is carried within a contract, and would be lost to one that has ended.
 open_invoices as (
 
     select
         closed.invoice_id as adjusted_invoice_id,
         open_periods.invoice_id,
         open_periods.period_start,
+        open_periods.ended_on,
         0 as distance
     from all_invoices as closed
     inner join open_periods
@@ -242,6 +248,7 @@ open_invoices as (
         closed.invoice_id as adjusted_invoice_id,
         open_periods.invoice_id,
         open_periods.period_start,
+        open_periods.ended_on,
         1 as distance
     from all_invoices as closed
     inner join open_periods
@@ -259,7 +266,11 @@ candidates as (
         row_number() over (
             partition by adjusted_invoice_id
             order by distance, period_start, invoice_id
-        ) as preference
+        ) as preference,
+        row_number() over (
+            partition by adjusted_invoice_id
+            order by ended_on desc, period_start asc, distance asc, invoice_id asc
+        ) as preference_of_unused
     from open_invoices
 
 ),
@@ -279,7 +290,10 @@ adjustments as (
     left join candidates
         on
             open_differences.adjusted_invoice_id = candidates.adjusted_invoice_id
-            and candidates.preference = 1
+            and case
+                when paid_in_advance.invoice_line_id is null then candidates.preference
+                else candidates.preference_of_unused
+            end = 1
     where
         open_differences.amount <> 0
         and (parameters.late_usage = 'adjust' or paid_in_advance.invoice_line_id is not null)
