@@ -48,6 +48,24 @@ def family(connection: Connection, catalog: Catalog, customers: set[str]) -> set
     return ever | today
 
 
+def kinship(connection: Connection, catalog: Catalog) -> set[frozenset[str]]:
+    """Return every parent and child that there is, or was in any published version."""
+    query = """
+        select distinct customer_id, parent_id
+        from catalog.customers
+        where parent_id is not null
+    """
+    ever = {
+        frozenset((str(child), str(parent))) for child, parent in connection.execute(text(query))
+    }
+    now = {
+        frozenset((customer.id, customer.parent))
+        for customer in catalog.customers
+        if customer.parent is not None
+    }
+    return ever | now
+
+
 def owners_now(catalog: Catalog, table: str) -> dict[str, str]:
     """Return who owns each tenant, or contract, in the catalog at hand, published or not."""
     return {

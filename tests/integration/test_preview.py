@@ -39,6 +39,9 @@ customers:
   - id: west
     timezone: America/Los_Angeles
     contracts: [{id: west, plan: payg, start: 2026-08-01}]
+  - id: group
+    contracts: [{id: group, plan: payg, start: 2026-08-01}]
+  - {id: lab, parent: group, bill_to: parent}
 """
 DEARER = CATALOG.replace('"0.05"', '"0.50"')
 MOVED = CATALOG.replace("  - id: other\n", "  - id: other\n    tenants: [other, acme]\n").replace(
@@ -69,6 +72,8 @@ def september() -> Iterator[dict]:
     yield usage("calls", "2026-09-20T12:00:00Z", "7", tenant="other")
     yield usage("calls", "2026-09-10T03:00:00Z", "5", tenant="west")
     yield usage("calls", "2026-09-17T03:00:00Z", "8", tenant="west")
+    yield usage("calls", "2026-09-10T03:00:00Z", "3", tenant="group")
+    yield usage("calls", "2026-09-10T03:00:00Z", "4", tenant="lab")
     yield usage("seats", "2026-09-02T00:00:00Z", "4")
     yield usage("seats", "2026-09-18T00:00:00Z", "5")
     for hour, user in enumerate(("ann", "bob", "eve")):
@@ -85,7 +90,7 @@ def built(
         publish(pipeline, CATALOG)
         pipeline.deliver("gateway", list(september()))
         pipeline.build(datetime(2026, 9, 3, tzinfo=UTC), *INVOICES)
-        assert len(pipeline.close(RULES, datetime(2026, 9, 3, tzinfo=UTC)).finalised) == 3
+        assert len(pipeline.close(RULES, datetime(2026, 9, 3, tzinfo=UTC)).finalised) == 4
         pipeline.build(AS_OF, *INVOICES)
         yield pipeline
 
@@ -175,6 +180,13 @@ def test_usage_is_projected_into_a_month_that_the_journal_does_not_know(built: P
     (line,) = (line for line in found.invoices[0].lines if line.charge_id == "calls")
     assert (line.quantity, line.projected_quantity) == (13, 13 + 8 + 8)
     assert found.projected_until == datetime(2026, 10, 1, 7, tzinfo=UTC)
+
+
+def test_what_children_use_is_previewed_with_their_parent(built: Pipeline) -> None:
+    (line,) = (
+        line for line in previewed(built, "group").invoices[0].lines if line.charge_id == "calls"
+    )
+    assert line.quantity == 3 + 4
 
 
 def test_an_unknown_customer_is_refused(built: Pipeline) -> None:
