@@ -227,7 +227,7 @@ open_periods as (
 
 -- The contract's first open invoice, whoever pays it; of a contract that has ended, that of the
 -- customer who paid. What is given back for days after its end goes to the one that goes on
--- longest: what is below zero is carried within a contract, and would be lost to one that has ended.
+-- longest: what is below zero is carried within a contract, and lost to one that has ended.
 open_invoices as (
 
     select
