@@ -13,6 +13,7 @@ from models.period_days import begins_on, period_starts
 from models.price_models import FlatPrice
 from models.prices import Plan
 from models.problems import Problem
+from models.seat_rules import seat_rules
 from models.wallet_rules import wallet_rules
 
 
@@ -29,6 +30,7 @@ def customer_rules(customer: Customer, plans: Mapping[str, Plan]) -> Iterator[Pr
         plan = plans.get(contract.plan)
         if plan is not None:
             yield from _contract_and_plan(contract, plan)
+            yield from seat_rules(customer, contract, plan)
     yield from _currencies(customer, plans)
     yield from _charged_twice(customer, plans)
 

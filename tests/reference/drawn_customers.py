@@ -100,6 +100,7 @@ def _contracts(dice: Dice, customer_id: str, plan: dict, dimensions: list[dict])
         return [_contract(dice, f"{customer_id}-k1", plan, dimensions, start, None)]
     contracts = [_contract(dice, f"{customer_id}-k1", plan, dimensions, start, end)]
     if dice.chance(15):
+        end = date.fromisoformat(contracts[0]["end"])
         start = end + timedelta(days=dice.pick(0, 0, 1, 20))
         end = start + timedelta(days=dice.randint(1, longest))
         contracts.append(_contract(dice, f"{customer_id}-k2", plan, dimensions, start, end))
@@ -121,13 +122,15 @@ def _contract(
     if dice.chance(60) and plan["interval"] not in ("day", "week"):
         drawn["anchor_day"] = dice.pick(1, 1, 15, 28, 29, 30, 31)
     _on_trial(dice, drawn, (last - start).days)
+    last = _settled_end(drawn, plan, last)
     if "trial_days" in drawn:
         # What ends within a trial is refused.
         start = min(start + timedelta(days=drawn["trial_days"]), last - timedelta(days=1))
     _overridden(dice, drawn, plan, dimensions, start, last)
     if dice.chance(40):
         drawn["discounts"] = [
-            _discount(dice, plan, start, last) for _ in range(dice.pick(1, 1, 2, 3))
+            _discount(dice, plan, start, last, _seats_in_advance(drawn, plan))
+            for _ in range(dice.pick(1, 1, 2, 3))
         ]
     if dice.chance(30):
         drawn["minimum"] = {"amount": dice.pick("0", "10", "100", "1000")}
@@ -136,6 +139,28 @@ def _contract(
         _paid_in_instalments(dice, drawn, plan)
     _prepaid(dice, drawn, plan, start, last)
     return drawn
+
+
+def _seats_in_advance(contract: dict, plan: dict) -> set[str]:
+    """Return the charges that bill seats in advance."""
+    prices = [(charge["id"], charge["price"]) for charge in plan["charges"]]
+    prices += [(one["charge"], one["price"]) for one in contract.get("overrides", [])]
+    return {
+        charge
+        for charge, price in prices
+        if price["model"] == "seat" and price.get("timing") == "advance"
+    }
+
+
+def _settled_end(contract: dict, plan: dict, last: date) -> date:
+    """Let a contract with seats in advance end where a period begins; return its last day."""
+    if "end" not in contract or not _seats_in_advance(contract, plan):
+        return last
+    endless = {key: value for key, value in contract.items() if key != "end"}
+    periods = all_periods(endless, plan["interval"])
+    last = next(period.start for period in periods if period.start >= last)
+    contract["end"] = str(last)
+    return last
 
 
 def _on_trial(dice: Dice, drawn: dict, days: int) -> None:
@@ -191,13 +216,16 @@ def _other_price(dice: Dice, charge: dict, dimension: dict | None) -> dict:
     return price
 
 
-def _discount(dice: Dice, plan: dict, start: date, last: date) -> dict:
+def _discount(dice: Dice, plan: dict, start: date, last: date, seats: set[str]) -> dict:
     drawn: dict = {"percent": dice.pick("10", "33.333333", "100", "0.000001", "50", "7.5")}
     if dice.chance(35):
         drawn = {"amount": dice.pick("1", "10", "100", "1000")}
     if dice.chance(50):
         ids = [charge["id"] for charge in plan["charges"]]
         drawn["charges"] = dice.sample(ids, dice.randint(1, len(ids)))
+    if "amount" in drawn and seats & {*drawn.get("charges", seats)}:
+        # Refused of what is paid in advance and settled.
+        drawn["percent"] = str(100 / Decimal(drawn.pop("amount")))
     if dice.chance(25):
         drawn["max_periods"] = dice.randint(1, 3)
     return drawn | _interval(dice, start, last)
