@@ -71,28 +71,39 @@ invoiced_before as (
 
 ),
 
--- The first instalment that follows what was invoiced makes up for all that is due until then; each
--- one after it adds its own.
-covered as (
+standing as (
 
     select
         due.*,
-        greatest(
-            coalesce(invoiced_before.amount, 0),
-            lag(due.amount_until, 1, 0::numeric) over (
-                partition by
-                    due.contract_id,
-                    due.commitment_number,
-                    case when due.is_closed then due.invoice_id end
-                order by due.due_on
-            )
-        ) as covered_amount
+        coalesce(invoiced_before.amount, 0) as invoiced_amount
     from due
     left join invoiced_before
         on
             due.invoice_id = invoiced_before.invoice_id
             and due.commitment_number = invoiced_before.commitment_number
             and due.instalment_number = invoiced_before.instalment_number
+
+),
+
+-- Beside what was invoiced, each instalment covers what it adds to the drafts before it: the most
+-- that was due until one of them and not invoiced.
+covered as (
+
+    select
+        standing.*,
+        standing.invoiced_amount
+        + greatest(
+            max(standing.amount_until - standing.invoiced_amount) over (
+                partition by
+                    standing.contract_id,
+                    standing.commitment_number,
+                    case when standing.is_closed then standing.invoice_id end
+                order by standing.due_on
+                rows between unbounded preceding and 1 preceding
+            ),
+            0
+        ) as covered_amount
+    from standing
 
 ),
 
