@@ -1,8 +1,9 @@
 """Publishing: an accepted state of the catalog's files becomes a version in the warehouse."""
 
 from datetime import UTC, date, datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, literal, select
+from sqlalchemy import Connection, Row, func, insert, literal, select, text
 
 from models.catalog import Catalog
 from models.catalog_rows import catalog_rows
@@ -11,6 +12,86 @@ from models.tables import billing
 from models.tables import catalog as tables
 
 LOCK = 7_001_002
+# Contracts without which what was given back for days after their end would be asked for again.
+GIVEN_BACK = text("""
+    with contracts as (
+        select distinct on (contracts.contract_id)
+            contracts.contract_id,
+            contracts.end_date
+        from catalog.contracts as contracts
+        inner join catalog.versions as versions
+            on contracts.catalog_version = versions.catalog_version
+        order by contracts.contract_id, versions.version_number desc
+    )
+
+    select
+        contracts.contract_id,
+        contracts.end_date,
+        max(lines.period_end) as paid_until
+    from contracts
+    inner join billing.invoice_lines as lines
+        on
+            contracts.contract_id = lines.contract_id
+            and contracts.end_date < lines.period_end
+    where
+        lines.kind in ('fee', 'discount')
+        and not contracts.contract_id = any(:kept)
+        and not exists (
+            select from billing.invoice_events as events
+            where events.invoice_id = lines.invoice_id and events.event = 'voided'
+        )
+    group by contracts.contract_id, contracts.end_date
+    order by contracts.contract_id
+""")
+# Percentages off seats that were paid in advance, and whose period has no invoice yet.
+TAKEN_OFF_SEATS = text("""
+    with standing as (
+        select *
+        from billing.invoices as invoices
+        where
+            kind = 'period'
+            and not exists (
+                select from billing.invoice_events as events
+                where events.invoice_id = invoices.invoice_id and events.event = 'voided'
+            )
+    )
+
+    select
+        lines.contract_id,
+        lines.charge_id,
+        lines.period_start,
+        lines.period_end,
+        standing.invoice_number,
+        discounts.discount_id,
+        discounts.percent,
+        discounts.valid_from,
+        discounts.valid_to,
+        discounts.max_periods
+    from standing
+    inner join billing.invoice_lines as lines
+        on
+            standing.invoice_id = lines.invoice_id
+            and standing.period_end <= lines.period_start
+    inner join catalog.contract_discounts as discounts
+        on
+            standing.catalog_version = discounts.catalog_version
+            and lines.contract_id = discounts.contract_id
+            and lines.charge_id = discounts.charge_id
+            and lines.reference_id = discounts.discount_number::text
+    where
+        lines.kind = 'discount'
+        and lines.dimension_id is not null
+        and discounts.percent is not null
+        and lines.contract_id = any(:kept)
+        and not exists (
+            select from standing as later
+            where
+                later.contract_id = lines.contract_id
+                and later.period_start <= lines.period_start
+                and later.period_end > lines.period_start
+        )
+    order by lines.contract_id, lines.charge_id, discounts.discount_number
+""")
 
 
 class CatalogRefused(ValueError):  # noqa: N818 - what the catalog says is refused, not our code.
@@ -46,13 +127,15 @@ def refuse_unpublishable(connection: Connection, catalog: Catalog) -> None:
     """Raise where a catalog contradicts what is finalised.
 
     That is where a contract that is being invoiced has left it, or has changed its currency,
-    where an invoice that is finalised is written otherwise, and where what was paid in instalments
-    would be asked for again.
+    where an invoice that is finalised is written otherwise, where what was paid in instalments
+    would be asked for again, and where more would be given back than was paid.
     """
     refuse_vanished_contracts(connection, catalog)
     refuse_changed_currencies(connection, catalog)
     refuse_changed_invoices(connection, catalog)
     refuse_lost_instalments(connection, catalog)
+    refuse_lost_ends(connection, catalog)
+    refuse_lowered_discounts(connection, catalog)
 
 
 def refuse_vanished_contracts(connection: Connection, catalog: Catalog) -> None:
@@ -191,6 +274,60 @@ def _has_instalments_on(contract: Contract, due_on: date) -> bool:
         if holds and commitment.instalments is not None:
             return True
     return False
+
+
+def refuse_lost_ends(connection: Connection, catalog: Catalog) -> None:
+    """Raise where a contract is gone whose end gave back what was paid for days after it."""
+    kept = [contract.id for customer in catalog.customers for contract in customer.contracts]
+    lost = [
+        f"{row.contract_id} (ended on {row.end_date}, paid until {row.paid_until})"
+        for row in connection.execute(GIVEN_BACK, {"kept": kept})
+    ]
+    if lost:
+        raise CatalogRefused(
+            "the catalog has lost contracts that ended before the days that were paid in advance: "
+            f"{', '.join(lost)}. What was given back would be asked for again. Bring them back, "
+            "with what replaced them and their `end`"
+        )
+
+
+def refuse_lowered_discounts(connection: Connection, catalog: Catalog) -> None:
+    """Raise where a percentage off seats that are paid is lowered before they are settled."""
+    kept = [contract.id for customer in catalog.customers for contract in customer.contracts]
+    taken = connection.execute(TAKEN_OFF_SEATS, {"kept": kept}).all()
+    if not taken:
+        return
+    now = {
+        (row["contract_id"], row["charge_id"], row["discount_id"]): row
+        for table, rows in catalog_rows(catalog)
+        if table is tables.contract_discounts
+        for row in rows
+    }
+    lowered = [
+        f"{row.contract_id} ({row.percent.normalize():f} % off {row.charge_id} until "
+        f"{row.period_end}, {row.invoice_number})"
+        for row in taken
+        if not _still_holds(row, now.get((row.contract_id, row.charge_id, row.discount_id)))
+    ]
+    if lowered:
+        raise CatalogRefused(
+            "percentages off seats that were paid in advance are lowered before their period is "
+            f"over: {', '.join(lowered)}. More would be given back than was paid. Let them hold "
+            "until then, and end with `to`; the next one may begin on the same day"
+        )
+
+
+def _still_holds(taken: Row[Any], now: dict[str, Any] | None) -> bool:
+    """Return whether a discount takes no less of the days for which it was taken off."""
+    if now is None or now["percent"] is None or now["percent"] < taken.percent:
+        return False
+    until = min(taken.period_end, taken.valid_to or taken.period_end)
+    periods = taken.max_periods, now["max_periods"]
+    return (
+        now["valid_from"] <= max(taken.period_start, taken.valid_from)
+        and (now["valid_to"] is None or now["valid_to"] >= until)
+        and (periods[1] is None or (periods[0] is not None and periods[1] >= periods[0]))
+    )
 
 
 def is_published(connection: Connection, version: str) -> bool:

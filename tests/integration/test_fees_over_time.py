@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from assets.catalog.publishing import CatalogRefused
 from assets.invoicing.closing import ClosingRules
 from tests.integration.test_invoicing import INVOICES, is_same_when_recomputed, lines, publish
 from tests.pipeline import Pipeline
@@ -67,6 +68,10 @@ def test_an_upgrade_gives_back_what_was_paid_for_its_days(pipeline: Pipeline) ->
     pipeline.build(datetime(2026, 8, 2, 12, tzinfo=UTC), *INVOICES)
     assert lines(pipeline, "large:2026-07-01") == [("fee", "platform", "90.000")]
     assert is_same_when_recomputed(pipeline, "large:2026-06-21")
+    # Without the replaced contract, it would be asked for again.
+    alone = PLANS + LARGE.replace("replaces: small", "anchor_day: 1")
+    with pytest.raises(CatalogRefused, match=r"small \(ended on 2026-06-21, paid until 2026-07-01"):
+        publish(pipeline, alone)
 
 
 @pytest.mark.parametrize("late_usage", ["adjust", "ignore"])
@@ -129,4 +134,37 @@ def test_where_late_usage_is_ignored_seats_are_settled_with_what_was_invoiced(
         ("fee", "seats", "-150.000"),
         ("usage", "seats", "180.000"),
         ("fee", "seats", "180.000"),
+    ]
+
+
+def test_a_percentage_off_paid_seats_holds_until_their_period_is_over(pipeline: Pipeline) -> None:
+    def discounted(*discounts: str) -> str:
+        return PLANS + TEAM.replace("}", f", discounts: [{', '.join(discounts)}]}}")
+
+    publish(pipeline, discounted("{percent: 50}"))
+    pipeline.deliver("gateway", [seats("0", "2026-04-01", 8)])
+    close_on(pipeline, 6, 2)
+    # 120.00 were paid for June; without the discount, 240.00 would be taken off.
+    for lowered in (
+        "{percent: 20}",
+        "{percent: 50, to: 2026-06-20}",
+        "{percent: 50, from: 2026-06-01}",
+    ):
+        with pytest.raises(
+            CatalogRefused, match=r"team \(50 % off seats until 2026-07-01, INV-\d+\)"
+        ):
+            publish(pipeline, discounted(lowered))
+    with pytest.raises(CatalogRefused, match="More would be given back than was paid"):
+        publish(pipeline, PLANS + TEAM)
+    publish(
+        pipeline, discounted("{percent: 50, to: 2026-07-01}", "{percent: 20, from: 2026-07-01}")
+    )
+    pipeline.build(datetime(2026, 7, 2, 12, tzinfo=UTC), *INVOICES)
+    assert sorted(lines(pipeline, "team:2026-06-01")) == [
+        ("discount", "1", "-120.000"),
+        ("discount", "1", "120.000"),
+        ("discount", "2", "-48.000"),
+        ("fee", "seats", "-240.000"),
+        ("fee", "seats", "240.000"),
+        ("usage", "seats", "240.000"),
     ]
