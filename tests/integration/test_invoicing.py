@@ -19,7 +19,11 @@ from connectors.dbt import run_project
 from tests.conftest import fresh_pipeline
 from tests.pipeline import Pipeline
 
-INVOICES = ("+jnl_delivery_counts", "+fct_invoices", "+fct_invoice_lines")
+INVOICES = (
+    "+jnl_delivery_counts",
+    *(f"+fct_{name}" for name in ("invoices", "invoice_line_groups", "invoice_line_steps")),
+    "+fct_invoice_lines",
+)
 CATALOG = """
 dimensions:
   - {id: calls, name: API calls, unit: call, aggregation: sum}
@@ -216,9 +220,9 @@ def test_the_records_of_a_line_are_those_it_was_priced_with(story):
 
 def test_explaining_a_line_gives_the_steps_that_make_its_amount(story):
     explanation = explain(story.pipeline.warehouse, "acme:2026-08-01/usage/calls/1")
-    notes = explanation.notes(explanation.lines[0])
-    assert sum(step.get("amount", 0) for step in notes["steps"]) == Decimal("15")
-    assert notes["steps"][0]["records"] == 2
+    steps = explanation.steps_of(explanation.lines[0])
+    assert sum(step.amount for step in steps if step.amount is not None) == Decimal("15")
+    assert steps[0].record_count == 2
     assert explanation.invoice.invoice_number == "INV-000001"
     with pytest.raises(InvoiceStateError, match="no invoice or line nothing"):
         explain(story.pipeline.warehouse, "nothing")

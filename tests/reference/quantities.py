@@ -41,7 +41,8 @@ def standing(delivered: Sequence[dict]) -> list[Record]:
             if record["id"] not in corrected
             and not ("corrects" in record and Decimal(record["value"]) == 0)
         ),
-        key=lambda record: record.at,
+        # Of two levels at one instant, the highest is the latest.
+        key=lambda record: (record.at, record.value),
     )
 
 
