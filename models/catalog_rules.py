@@ -16,6 +16,7 @@ from models.invoice_rules import manual_invoice_rules
 from models.problems import Problem, did_you_mean
 from models.taxes import tax_rules
 from models.validity_rules import cost_rules_out_of_reach, validity_rules
+from models.wallet_rules import wallet_tax_rules
 
 Entries = Mapping[str, Sequence[Any]]
 
@@ -42,11 +43,14 @@ def broken_rules(entries: Entries, defaults: Defaults) -> list[Problem]:
     for customer in entries["customers"]:
         problems += customer_rules(customer, plans)
         problems += validity_rules(customer, plans, entries["taxes"])
-        problems += manual_invoice_rules(customer, tree.payer(customer), plans, defaults)
+        payer = tree.payer(customer)
+        taxes = () if defaults.leaves_taxes_to_stripe(payer) else entries["taxes"]
+        problems += manual_invoice_rules(customer, payer, plans, defaults)
         problems += override_rules(customer, plans, dimensions)
         for contract in customer.contracts:
             if contract.plan in plans:
                 problems += interim_rules(contract, plans[contract.plan], dimensions)
+                problems += wallet_tax_rules(contract, plans[contract.plan], payer, taxes)
     return problems
 
 

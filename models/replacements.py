@@ -58,6 +58,24 @@ def _mistakes(
             f"the contract {replaced.id} ends on {replaced.end} already; "
             "a contract is replaced once, and has no other end"
         )
+    else:
+        yield from _lost_credit(contract, replaced)
+
+
+def _lost_credit(contract: Contract, replaced: Contract) -> Iterator[Problem]:
+    """Yield what a customer has bought in a contract, and what would end with it."""
+    bought = [wallet.id for wallet in replaced.wallets]
+    bought += [
+        credit.id
+        for credit in replaced.credits
+        if credit.paid and (credit.expires is None or credit.expires > contract.start)
+    ]
+    if bought:
+        yield contract.place.at("replaces").problem(
+            f"what is left of {', '.join(bought)}, which the customer has bought, would be lost "
+            f"with the contract {replaced.id}; give that an end, this one no replaces, and grant "
+            "what is left then as one of its credits"
+        )
 
 
 def _begun(contract: Contract, replaced: Contract, plans: Mapping[str, Plan]) -> Contract:

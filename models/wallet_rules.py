@@ -1,11 +1,13 @@
 """Rules between a contract and its wallets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import product
 
 from models.charge_rules import unpayable
-from models.contracts import Contract
+from models.contracts import Contract, Customer
 from models.prices import Plan
 from models.problems import Problem
+from models.taxes import Tax, customer_taxes
 from models.wallets import Wallet
 
 
@@ -45,3 +47,20 @@ def _amounts(wallet: Wallet, plan: Plan) -> Iterator[Problem]:
         for key in ("below", "amount"):
             amount = getattr(wallet.automatic, key)
             yield from unpayable(wallet.automatic.place.at(key), amount, plan.currency)
+
+
+def wallet_tax_rules(
+    contract: Contract, plan: Plan, payer: Customer, taxes: Sequence[Tax]
+) -> Iterator[Problem]:
+    """Yield wallets for charges that a tax is not on alike: what they pay is taxed when bought."""
+    charged = customer_taxes(payer, taxes) if payer.tax_exempt == "none" else ()
+    limited = [tax for tax in taxes if tax.id in charged and tax.named_charges is not None]
+    for wallet, tax in product(contract.wallets, limited):
+        pays = wallet.applies_to or [charge.id for charge in plan.charges]
+        named = [charge for charge in pays if charge in (tax.named_charges or ())]
+        if named:
+            yield wallet.place.problem(
+                f"{wallet.id} may pay {', '.join(named)}, and the tax {tax.id} in {tax.place} is "
+                "limited by charge: a top-up is taxed when it is bought, before it is known what "
+                "for. Leave these charges out of its applies_to"
+            )

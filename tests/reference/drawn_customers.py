@@ -335,7 +335,9 @@ def _tax(dice: Dice, catalog: dict, tax_id: str) -> dict:
     drawn: dict = {"id": tax_id, "percent": dice.pick("19", "0", "7.75", "20")}
     if dice.chance(25):
         drawn["inclusive"] = True
-    if dice.chance(25):
+    has_wallets = any("wallets" in contract for contract in catalog["customers"][0]["contracts"])
+    # A wallet for charges that are taxed in different ways is refused.
+    if dice.chance(25) and not has_wallets:
         ids = [charge["id"] for charge in catalog["plans"][0]["charges"]]
         drawn[dice.pick("charges", "except_charges")] = dice.sample(ids, 1)
     return drawn

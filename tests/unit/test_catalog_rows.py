@@ -71,7 +71,7 @@ plans:
         price: {model: capacity, tiers: [{limits: {data: 10, calls: 100}, amount: 1},
                                          {limits: {data: 20}, amount: 2}, {amount: 3}]}
 taxes:
-  - {id: vat, percent: "19.5", except_charges: [calls]}
+  - {id: vat, percent: "19.5", except_charges: [size]}
 customers:
   - id: dumm
     name: Dumm AI Corp

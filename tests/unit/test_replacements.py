@@ -134,6 +134,16 @@ def test_replacements_follow_each_other(folder: Path) -> None:
             "has not begun: it starts on 2026-03-31",
         ),
         (
+            [
+                FIRST + ", wallets: [{id: w, automatic: {below: 5, amount: 5}}], credits: ["
+                "{id: paid, amount: 5, paid: true}, {id: gift, amount: 5}, "
+                "{id: over, amount: 5, paid: true, expires: 2026-03-05}]",
+                "id: b, plan: monthly, start: 2026-03-05, replaces: a",
+            ],
+            "contracts[1].replaces: what is left of w, paid, which the customer has bought, would "
+            "be lost with the contract a; give that an end",
+        ),
+        (
             [FIRST + ", change: period_end"],
             "contracts[0]: says how it changes, and not what: expected replaces, a contract's id",
         ),

@@ -206,3 +206,40 @@ def test_taxes_that_a_customer_cannot_have_are_refused(
 ) -> None:
     text = f"taxes: [{{id: vat, percent: 19}}]\ncustomers: [{{id: c, tax: {tax}}}]\n"
     assert problems_of(tmp_path, text) == problems
+
+
+WALLETS = """\
+taxes:
+  - {id: books, percent: 7, %s: [books], country: DE}
+customers:
+  - id: payer
+    currency: EUR
+    %s
+  - id: c
+    parent: payer
+    bill_to: parent
+    contracts:
+      - id: c
+        plan: p
+        start: 2026-01-01
+        wallets: [{id: w, automatic: {below: 1, amount: 5}, %s}]
+"""
+
+
+@pytest.mark.parametrize("scope", ["charges", "except_charges"])
+@pytest.mark.parametrize("pays", ["", "applies_to: [books, hosting]"])
+def test_no_wallet_is_for_charges_that_are_taxed_in_different_ways(
+    tmp_path: Path, scope: str, pays: str
+) -> None:
+    [problem] = problems_of(tmp_path, WALLETS % (scope, "tax: books", pays))
+    assert problem.startswith("customers[1].contracts[0].wallets[0]: w may pay books, and the tax ")
+    [by_country] = problems_of(tmp_path, WALLETS % (scope, "country: DE", pays))
+    assert by_country == problem
+
+
+def test_a_wallet_for_charges_that_are_taxed_alike_is_accepted(tmp_path: Path) -> None:
+    for scope in ("charges", "except_charges"):
+        catalog_of(tmp_path, WALLETS % (scope, "tax: books", "applies_to: [hosting]"))
+        catalog_of(tmp_path, WALLETS % (scope, "tax: []", ""))
+        catalog_of(tmp_path, WALLETS % (scope, "tax: books\n    tax_exempt: reverse", ""))
+        catalog_of(tmp_path, WALLETS % (scope, "country: DE", ""), default_stripe_tax=True)
