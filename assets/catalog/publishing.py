@@ -128,7 +128,8 @@ def refuse_unpublishable(connection: Connection, catalog: Catalog) -> None:
 
     That is where a contract that is being invoiced has left it, or has changed its currency,
     where an invoice that is finalised is written otherwise, where what was paid in instalments
-    would be asked for again, and where more would be given back than was paid.
+    would be asked for again, where more would be given back than was paid, and where what was
+    granted for some periods would be granted again.
     """
     refuse_vanished_contracts(connection, catalog)
     refuse_changed_currencies(connection, catalog)
@@ -136,6 +137,7 @@ def refuse_unpublishable(connection: Connection, catalog: Catalog) -> None:
     refuse_lost_instalments(connection, catalog)
     refuse_lost_ends(connection, catalog)
     refuse_lowered_discounts(connection, catalog)
+    refuse_moved_grants(connection, catalog)
 
 
 def refuse_vanished_contracts(connection: Connection, catalog: Catalog) -> None:
@@ -328,6 +330,65 @@ def _still_holds(taken: Row[Any], now: dict[str, Any] | None) -> bool:
         and (now["valid_to"] is None or now["valid_to"] >= until)
         and (periods[1] is None or (periods[0] is not None and periods[1] >= periods[0]))
     )
+
+
+def refuse_moved_grants(connection: Connection, catalog: Catalog) -> None:
+    """Raise where credit of several periods, of which some are closed, is counted otherwise now."""
+    counted = {
+        (contract.id, credit.id): (
+            credit.every_periods,
+            credit.valid_from or contract.start,
+            contract.billing_start,
+        )
+        for customer in catalog.customers
+        for contract in customer.contracts
+        for credit in contract.credits
+    }
+    grants, contracts = tables.credit_grants, tables.contracts
+    invoices, events = billing.invoices, billing.invoice_events
+    voided = select(events.c.invoice_id).where(events.c.event == "voided")
+    closed = connection.execute(
+        select(
+            grants.c.contract_id,
+            grants.c.credit_id,
+            grants.c.every_periods,
+            grants.c.valid_from,
+            contracts.c.billing_start_date,
+        )
+        .join(
+            contracts,
+            (contracts.c.contract_id == grants.c.contract_id)
+            & (contracts.c.catalog_version == grants.c.catalog_version),
+        )
+        .join(
+            invoices,
+            (invoices.c.contract_id == grants.c.contract_id)
+            & (invoices.c.catalog_version == grants.c.catalog_version),
+        )
+        .where(
+            grants.c.every_periods.is_not(None),
+            invoices.c.kind == "period",
+            invoices.c.invoice_id.not_in(voided),
+        )
+        .distinct()
+        .order_by(grants.c.contract_id, grants.c.credit_id, grants.c.valid_from)
+    )
+    moved = []
+    for row in closed:
+        before = (row.every_periods, row.valid_from, row.billing_start_date)
+        now = counted.get((row.contract_id, row.credit_id), before)
+        # One that is granted with every period depends on no count.
+        if now != before and {now[0], before[0]} != {1}:
+            moved.append(
+                f"{row.credit_id} of {row.contract_id} (every {before[0]} since {before[1]})"
+            )
+    if moved:
+        raise CatalogRefused(
+            f"credits that are granted for several periods are counted otherwise now: "
+            f"{', '.join(moved)}. Periods of theirs are invoiced, and would be granted for again. "
+            "Keep every_periods, from and the contract's start, and give what is granted from now "
+            "on another id; or void the invoices first"
+        )
 
 
 def is_published(connection: Connection, version: str) -> bool:

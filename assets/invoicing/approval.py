@@ -28,7 +28,41 @@ SPENDERS = text(
         select contract_id, reference_id, amount
         from standing
         where invoice_id = :invoice_id and amount > 0
+    ),
+
+    -- A period's grants are named by its first day, as a top-up is by its own.
+    granted as (
+        select invoices.contract_id, invoices.period_start::text as granted_on
+        from billing.invoices as invoices
+        where invoices.invoice_id = :invoice_id and invoices.kind = 'period'
+    ),
+
+    spent_grants as (
+        select distinct standing.invoice_id
+        from standing
+        inner join granted
+            on
+                standing.contract_id = granted.contract_id
+                and split_part(standing.reference_id, ':', 2) = granted.granted_on
+        where
+            standing.invoice_id <> :invoice_id
+            and standing.kind = 'credit'
+            and standing.amount < 0
+            and not exists (
+                select 1 from standing as sold
+                where
+                    sold.kind = 'top_up'
+                    and sold.contract_id = standing.contract_id
+                    and sold.reference_id = standing.reference_id
+            )
     )
+
+    select string_agg(invoices.invoice_number, ', ' order by invoices.invoice_sequence)
+    from spent_grants
+    inner join billing.invoices as invoices using (invoice_id)
+    having count(*) > 0
+
+    union all
 
     select string_agg(invoices.invoice_number, ', ' order by invoices.invoice_sequence)
     from standing
@@ -111,7 +145,7 @@ def record_void(warehouse: Warehouse, reference: str, actor: str, now: datetime)
 
 
 def refuse_spent_credit(connection: Connection, state: InvoiceState) -> None:
-    """Raise where other invoices have spent what an invoice sold or carried on as credit."""
+    """Raise where other invoices have spent what an invoice sold, granted or carried on."""
     spenders: Sequence[str] = (
         connection.execute(SPENDERS, {"invoice_id": state.invoice_id}).scalars().all()
     )

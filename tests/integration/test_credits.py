@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from assets.invoicing.approval import record_void
+from assets.catalog.publishing import CatalogRefused
+from assets.invoicing.approval import InvoiceStateError, record_void
 from assets.invoicing.closing import ClosingRules
 from tests.integration.test_invoicing import is_same_when_recomputed, lines, publish, usage
 from tests.pipeline import Pipeline
@@ -118,3 +119,45 @@ def test_closed_grants_stay_and_void_ones_are_reversed(rated: Pipeline) -> None:
     )
     assert [tuple(row) for row in kinds] == [("reversal", 6), ("spending", 6)]
     assert balance(rated, "2026-10-05") == 60
+
+
+def test_a_period_whose_grant_is_spent_is_not_voided_before_what_spent_it(rated: Pipeline) -> None:
+    rated.build(datetime(2026, 11, 5, tzinfo=UTC), *INVOICES)
+    rated.close(RULES, NOW)
+    august, september, october = (f"acme:2026-{month}-01" for month in ("08", "09", "10"))
+    with pytest.raises(InvoiceStateError, match="of INV-000001 is spent by INV-000002: void"):
+        record_void(rated.warehouse, august, "tester", NOW)
+    with pytest.raises(InvoiceStateError, match="of INV-000002 is spent by INV-000003: void"):
+        record_void(rated.warehouse, september, "tester", NOW)
+    for invoice_id in (october, september, august):
+        record_void(rated.warehouse, invoice_id, "tester", NOW)
+
+
+def test_what_is_granted_for_several_periods_is_not_moved_once_one_is_closed(
+    pipeline: Pipeline,
+) -> None:
+    yearly = CATALOG.replace("every_periods: 1", "every_periods: 12")
+    moved = [
+        yearly.replace("start: 2026-08-01", "start: 2026-07-01"),
+        yearly.replace("every_periods: 12", "every_periods: 12, from: 2026-09-01"),
+        CATALOG,
+    ]
+    publish(pipeline, yearly)
+    publish(pipeline, moved[0])
+    publish(pipeline, yearly)
+    pipeline.deliver("gateway", [used("2026-08-10", "30")])
+    pipeline.build(datetime(2026, 9, 5, tzinfo=UTC), *INVOICES)
+    pipeline.close(RULES, NOW)
+    for catalog in moved:
+        with pytest.raises(CatalogRefused, match=r"monthly of acme \(every 12 since 2026-08-01\)"):
+            publish(pipeline, catalog)
+    # What it comes to, and whether it goes on, is free.
+    publish(pipeline, yearly.replace("amount: 100", "amount: 70"))
+    publish(pipeline, yearly.replace("id: monthly", "id: another"))
+    record_void(pipeline.warehouse, "acme:2026-08-01", "tester", NOW)
+    publish(pipeline, moved[0])
+
+
+def test_what_is_granted_with_every_period_may_be_moved(rated: Pipeline) -> None:
+    rated.close(RULES, NOW)
+    publish(rated, CATALOG.replace("every_periods: 1,", "every_periods: 1, from: 2026-10-01,"))
