@@ -47,6 +47,7 @@ VIEWS = {
         .as_integer()
         .cast(BigInteger)
         .label("voided_at_sequence"),
+        billing.invoice_events.c.happened_at.label("voided_at"),
     ).where(billing.invoice_events.c.event == "voided"),
 }
 VIEW_COMMENT = "What is finalised, as rating reads it: apart from the table that closing writes."

@@ -199,13 +199,18 @@ def drafts(connection: Connection) -> list[Row]:
 
 def predecessor_gate(draft: Row, still_open: set[str], carried: set[str]) -> str | None:
     """Return why the invoices of a contract before a draft keep it from being finalised."""
-    if draft.kind != "period":
-        return None
-    if draft.contract_id in still_open:
+    if draft.kind == "period" and draft.contract_id in still_open:
         return "an earlier period of the contract is still open"
-    if draft.contract_id in carried:
+    if (draft.kind == "period" or is_automatic(draft)) and draft.contract_id in carried:
         return "the invoice before it carries credit on: rate again, then close"
     return None
+
+
+def is_automatic(invoice: Row) -> bool:
+    """Return whether an invoice sells what a wallet was found to lack, so that it counts usage."""
+    # As in `acme:top_up:prepaid:automatic:1`, of the contract acme and its wallet prepaid.
+    parts = str(invoice.invoice_id).split(":")
+    return parts[1:2] == ["top_up"] and parts[3:4] == ["automatic"]
 
 
 def gate(

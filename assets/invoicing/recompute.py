@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Row, select
 
 from assets.invoicing.approval import InvoiceStateError
+from assets.invoicing.closing import is_automatic
 from assets.invoicing.documents import document_hash, read_document
 from assets.rehearsals.stage import set_parameters
 from assets.retention.ledger import archives_counted_later, archives_of_times, restoring
@@ -61,9 +62,9 @@ def refuse_archived(connection: Connection, invoice: Row) -> None:
 
     Of archived months there are the usage rollups as they are in the end: the right ones where no
     later build has added to them, and no proof of what the invoice itself bills. Outside of the
-    billing periods an invoice counts no usage.
+    billing periods an invoice counts no usage, unless a wallet topped itself up by it.
     """
-    if invoice.kind != "period":
+    if invoice.kind != "period" and not is_automatic(invoice):
         return
     needed = archives_of_times(connection, invoice.period_start_at, invoice.period_end_at)
     needed += archives_counted_later(connection, invoice.journal_watermark)

@@ -6,6 +6,8 @@ import pytest
 
 from assets.invoicing.approval import InvoiceStateError, record_void
 from assets.invoicing.closing import ClosingRules
+from assets.invoicing.recompute import prepare_recomputation
+from assets.retention.archiving import archive_journal
 from orchestration.schedules import months_to_close
 from tests.integration.test_credits import INVOICES, balance, used
 from tests.integration.test_invoicing import is_same_when_recomputed, lines, publish
@@ -139,3 +141,52 @@ def test_a_wallet_tops_itself_up_once_for_what_is_missing(pipeline: Pipeline) ->
         ("credit", "prepaid:automatic:2", "-210.000"),
     ]
     assert is_same_when_recomputed(pipeline, second)
+
+
+def test_an_automatic_top_up_that_is_voided_is_not_made_again_in_the_same_period(
+    pipeline: Pipeline,
+) -> None:
+    publish(pipeline, AUTOMATIC)
+    built(pipeline, "2026-08-01T12:00:00")
+    [top_up] = closed(pipeline)
+    record_void(pipeline.warehouse, top_up, "tester", datetime(2026, 8, 2, tzinfo=UTC))
+    built(pipeline, "2026-08-31T12:00:00")
+    assert closed(pipeline) == []
+    built(pipeline, "2026-09-01T12:00:00")
+    assert f"{top_up}:2" in closed(pipeline)
+
+
+def test_an_automatic_top_up_waits_for_credit_that_is_carried_on(pipeline: Pipeline) -> None:
+    publish(pipeline, AUTOMATIC)
+    pipeline.deliver("gateway", [used("2026-08-10", "200")])
+    built(pipeline, "2026-09-02T12:00:00")
+    first = "acme:top_up:prepaid:automatic:1"
+    assert closed(pipeline) == ["acme:2026-08-01", first]
+    # All of August is taken back, and more than what the wallet has is used in October.
+    pipeline.deliver("gateway", [used("2026-08-11", "-200"), used("2026-10-01", "150")], "late")
+    built(pipeline, "2026-10-03T12:00:00")
+    report = pipeline.close(RULES, NOW)
+    second = "acme:top_up:prepaid:automatic:2"
+    assert [invoice_id for invoice_id, _ in report.finalised] == ["acme:2026-09-01"]
+    assert (second, "the invoice before it carries credit on: rate again, then close") in [
+        (held.invoice_id, held.reason) for held in report.held
+    ]
+    # With what is carried on, there is enough.
+    built(pipeline, "2026-10-03T13:00:00")
+    assert closed(pipeline) == []
+
+
+def test_an_automatic_top_up_over_an_archive_is_not_recomputed(pipeline: Pipeline) -> None:
+    publish(pipeline, AUTOMATIC)
+    pipeline.deliver("gateway", [used("2026-08-03", "30")])
+    built(pipeline, "2026-08-05T12:00:00")
+    [top_up] = closed(pipeline)
+    pipeline.deliver("gateway", [used("2026-08-20", "30")], "more")
+    built(pipeline, "2026-09-05T12:00:00")
+    assert closed(pipeline) == ["acme:2026-08-01"]
+    built(pipeline, "2026-09-05T13:00:00")
+    archive_journal(
+        pipeline.warehouse, date(2026, 9, 1), pipeline.directory / "archive", datetime.now(UTC)
+    )
+    with pytest.raises(InvoiceStateError, match="counts usage that is archived"):
+        prepare_recomputation(pipeline.warehouse, top_up)

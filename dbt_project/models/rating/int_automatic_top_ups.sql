@@ -8,6 +8,7 @@ wallets as (
         plan_id,
         wallet_id,
         today,
+        period_start_at,
         automatic_below,
         automatic_amount,
         held_amount,
@@ -24,6 +25,19 @@ top_ups as (
         grant_id
     from {{ ref('int_top_ups') }}
     where is_final and split_part(grant_id, ':', 2) = 'automatic'
+
+),
+
+voided as (
+
+    select
+        closed_invoices.invoice_key,
+        max(voided_invoices.voided_at) as voided_at
+    from {{ ref('int_closed_invoices') }} as closed_invoices
+    inner join {{ source('billing', 'voided_invoices') }} as voided_invoices
+        on closed_invoices.invoice_id = voided_invoices.invoice_id
+    where closed_invoices.is_void
+    group by closed_invoices.invoice_key
 
 ),
 
@@ -52,24 +66,32 @@ short as (
 
 )
 
--- As often as needed: what is missing, up to the next whole number of times.
+-- As often as needed: what is missing, up to the next whole number of times. What was voided in the
+-- running period is not asked for again in it.
 select
-    (contract_id || ':top_up:' || grant_id)::text as invoice_key,
-    contract_id::text as contract_id,
-    customer_id::text as customer_id,
-    plan_id::text as plan_id,
-    wallet_id::text as wallet_id,
-    grant_id::text as grant_id,
-    today::date as issued_on,
+    (short.contract_id || ':top_up:' || short.grant_id)::text as invoice_key,
+    short.contract_id::text as contract_id,
+    short.customer_id::text as customer_id,
+    short.plan_id::text as plan_id,
+    short.wallet_id::text as wallet_id,
+    short.grant_id::text as grant_id,
+    short.today::date as issued_on,
     (
-        missing - mod(missing, automatic_amount)
-        + case when mod(missing, automatic_amount) > 0 then automatic_amount else 0 end
+        short.missing - mod(short.missing, short.automatic_amount)
+        + case
+            when mod(short.missing, short.automatic_amount) > 0 then short.automatic_amount
+            else 0
+        end
     )::numeric(20, 3) as amount,
     jsonb_build_object(
-        'below', automatic_below,
-        'amount', automatic_amount,
-        'held', held_amount,
-        'owed', owed_amount
+        'below', short.automatic_below,
+        'amount', short.automatic_amount,
+        'held', short.held_amount,
+        'owed', short.owed_amount
     ) as explanation
 from short
-where missing > 0
+left join voided
+    on voided.invoice_key = short.contract_id || ':top_up:' || short.grant_id
+where
+    short.missing > 0
+    and coalesce(voided.voided_at < short.period_start_at, true)

@@ -17,6 +17,7 @@ periods as (
         customer_id,
         plan_id,
         timezone,
+        period_start_at,
         period_end_at
     from {{ ref('int_contract_periods') }}
     where not is_closed
@@ -178,6 +179,7 @@ select
     running.plan_id::text as plan_id,
     running.wallet_id::text as wallet_id,
     running.today::date as today,
+    running.period_start_at::timestamptz as period_start_at,
     running.automatic_below::numeric(20, 3) as automatic_below,
     running.automatic_amount::numeric(20, 3) as automatic_amount,
     coalesce(held.amount, 0)::numeric(20, 3) as held_amount,
