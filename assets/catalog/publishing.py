@@ -386,8 +386,7 @@ def refuse_moved_grants(connection: Connection, catalog: Catalog) -> None:
         raise CatalogRefused(
             f"credits that are granted for several periods are counted otherwise now: "
             f"{', '.join(moved)}. Periods of theirs are invoiced, and would be granted for again. "
-            "Keep every_periods, from and the contract's start, and give what is granted from now "
-            "on another id; or void the invoices first"
+            "Keep every_periods, from and the contract's start, or give the new terms another id"
         )
 
 
