@@ -112,7 +112,7 @@ def test_seats_that_come_late_are_billed_once(pipeline: Pipeline) -> None:
         ("adjustment", "team:2026-05-01/fee/seats/0", "30.000"),
         ("adjustment", "team:2026-05-01/usage/seats/1", "0.970"),
         ("adjustment", "team:2026-06-01/fee/seats/0", "30.000"),
-        ("adjustment", "team:2026-06-01/fee/seats/1", "-30.000"),
+        ("adjustment", "team:2026-06-01/fee/seats/paid", "-30.000"),
         ("adjustment", "team:2026-06-01/usage/seats/1", "30.000"),
         ("fee", "seats", "-180.000"),
         ("fee", "seats", "180.000"),
