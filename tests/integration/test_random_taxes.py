@@ -65,6 +65,9 @@ def drawn_customer(dice, number):
     customer["tax_exempt"] = dice.choice(["none"] * 8 + ["exempt", "reverse"])
     if not by_country:
         customer["tax"] = list(dict.fromkeys(rate["id"] for rate in reversed(rates)))
+    if customer.get("tax") == []:
+        # What is exempt of no tax at all is refused.
+        customer["tax_exempt"] = "none"
     fees = {
         charge: dice.choice(["0.01", "0.03", "1", "10", "99.99", "33.33", "1000"])
         for charge in "abc"
