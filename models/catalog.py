@@ -12,7 +12,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from models.catalog_references import References
 from models.catalog_rules import broken_rules
-from models.contracts import Customer
+from models.contracts import Contract, Customer
 from models.currency_rates import CurrencyRate
 from models.customer_tree import CustomerTree
 from models.defaults import Defaults
@@ -54,6 +54,13 @@ class Catalog(BaseModel):
     def content(self) -> dict[str, Any]:
         """Return what the catalog says, as plain values; a default is as good as silence."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+    @cached_property
+    def contracts(self) -> dict[str, Contract]:
+        """The contracts of all customers, by id."""
+        return {
+            contract.id: contract for customer in self.customers for contract in customer.contracts
+        }
 
     @cached_property
     def version(self) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from assets.catalog.publishing import is_published, refuse_unpublishable
+from assets.catalog.publishing import is_published
+from assets.catalog.refusing import refuse_unpublishable
 from assets.rehearsals.relatives import relatives
 from assets.rehearsals.stage import (
     RehearsalRefused,

@@ -139,12 +139,7 @@ def window_of(
     from assets.rehearsals.backtest import Window
 
     now = session.now()
-    starts = [
-        contract.start
-        for catalog in catalogs
-        for customer in catalog.customers
-        for contract in customer.contracts
-    ]
+    starts = [contract.start for catalog in catalogs for contract in catalog.contracts.values()]
     first = read_day(from_, "--from") or min(starts, default=now.date())
     end = read_day(to, "--to") or now.date() + timedelta(days=1)
     if end <= first:

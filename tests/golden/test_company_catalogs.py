@@ -70,8 +70,7 @@ def test_every_catalog_has_a_page() -> None:
 @pytest.mark.parametrize("company", COMPANIES, ids=lambda company: company.name)
 def test_a_catalog_stands_on_its_own(company: Company) -> None:
     catalog = load_catalog(CATALOGS / company.name)
-    contracts = {contract.id for customer in catalog.customers for contract in customer.contracts}
-    assert {invoice_id.split(":")[0] for invoice_id in company.invoices} == contracts
+    assert {invoice_id.split(":")[0] for invoice_id in company.invoices} == set(catalog.contracts)
 
 
 @pytest.mark.parametrize("told", INVOICES.values(), ids=INVOICES)

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from assets.catalog.publishing import CatalogRefused
+from assets.catalog.refusals.errors import CatalogRefused
 from assets.invoicing.approval import InvoiceStateError, record_void
 from assets.invoicing.closing import ClosingRules
 from tests.integration.test_invoicing import is_same_when_recomputed, lines, publish, usage

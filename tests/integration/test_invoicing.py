@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from assets.catalog.publishing import CatalogRefused
+from assets.catalog.refusals.errors import CatalogRefused
 from assets.invoicing.approval import InvoiceStateError, approve, record_void, waiting_for_approval
 from assets.invoicing.closing import CloseReport, ClosingRules, Held, StaleDraftsError, close_period
 from assets.invoicing.explanation import explain, usage_records

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from assets.catalog.publishing import CatalogRefused
+from assets.catalog.refusals.errors import CatalogRefused
 from assets.delivery.voiding import void_invoice
 from assets.invoicing.approval import approve
 from assets.invoicing.closing import ClosingRules, close_period

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import text
 
-from assets.catalog.publishing import CatalogRefused
+from assets.catalog.refusals.errors import CatalogRefused
 from assets.rehearsals.preview import Preview, preview
 from assets.rehearsals.stage import RehearsalRefused
 from connectors.dbt import run_project

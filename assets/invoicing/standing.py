@@ -1,0 +1,12 @@
+"""Invoices that stand: finalised, and not void."""
+
+from sqlalchemy import Subquery, select
+
+from models.tables import billing
+
+
+def standing_invoices(name: str = "standing") -> Subquery:
+    """Return the finalised invoices that nobody has voided, as a table of that name."""
+    invoices, events = billing.invoices, billing.invoice_events
+    voided = select(events.c.invoice_id).where(events.c.event == "voided")
+    return select(invoices).where(invoices.c.invoice_id.not_in(voided)).subquery(name)
