@@ -112,7 +112,9 @@ def run_project(
 
     def work() -> None:
         try:
-            _invoke([*arguments, "--target", target], target_directory, listen, target=target)
+            # Nobody reads the manifest again after a run, and writing it costs a second.
+            command = [*arguments, "--no-write-json", "--target", target]
+            _invoke(command, target_directory, listen, target=target)
             results.put(None)
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits.
             results.put(error)
