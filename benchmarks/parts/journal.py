@@ -19,6 +19,8 @@ JOURNALS = (JOURNAL, by_hand.JOURNAL)
 ROLLUPS = ("marts.fct_usage_hourly", "marts.fct_usage_daily", "marts.fct_usage_monthly")
 # Single batches are noisy: growth is told from the medians of so many.
 WINDOW = 5
+# Models that take less are not told.
+NOTICED = 0.05
 STEPS = ("land", "journal", "rollups")
 SIZE = """
     select sum(pg_table_size(relid)), sum(pg_indexes_size(relid))
@@ -47,6 +49,12 @@ class Run:
     def batches(self) -> Sequence[Batch]:
         """The batches in their order."""
         found: Sequence[Batch] = self.measured.result["batches"]
+        return found
+
+    @property
+    def seconds_by_hand(self) -> Sequence[float]:
+        """What each batch took by hand."""
+        found: Sequence[float] = self.journal_by_hand.result["batches"]
         return found
 
 
@@ -223,11 +231,16 @@ def _section(dataset: Dataset, runs: Sequence[Run], duckdb: Series, native: Seri
             ),
             table_of([rebuilds, rollups_by_hand, duckdb, native], duckdb),
             _batches(runs),
+            _models(runs),
         ],
         [
             f"A record of the journal takes {runs[-1].bytes_of_rows:.0f} bytes and "
             f"{runs[-1].bytes_of_indexes:.0f} in indexes.",
             f"The 30th batch took {_nth(runs, 30):.2f} times the first; single batches are noisy.",
+            f"By hand the last {WINDOW} batches took "
+            f"{median(_growth_by_hand(run) for run in runs):.2f} times the first {WINDOW}.",
+            "With nothing new, the models of the journal took "
+            f"{median(run.measured.result['idle'] for run in runs):.2f} s; each batch pays that.",
             f"The rollups of the last {WINDOW} batches took {batch:.2f} s each at the median.",
         ],
     )
@@ -241,6 +254,11 @@ def _growth(run: Run, what: str) -> float:
     return _late(run, what) / median(float(batch[what]) for batch in run.batches[:WINDOW])
 
 
+def _growth_by_hand(run: Run) -> float:
+    seconds = run.seconds_by_hand
+    return median(seconds[-WINDOW:]) / median(seconds[:WINDOW])
+
+
 def _nth(runs: Sequence[Run], number: int) -> float:
     def ratio(batches: Sequence[Batch]) -> float:
         last = batches[min(number, len(batches)) - 1]
@@ -250,12 +268,28 @@ def _nth(runs: Sequence[Run], number: int) -> float:
 
 
 def _batches(runs: Sequence[Run]) -> Table:
+    by_number = zip(*(run.batches for run in runs), strict=True)
+    by_hand_by_number = zip(*(run.seconds_by_hand for run in runs), strict=True)
     rows = [
         [
             str(number),
             f"{batches[0]['rows']:,}",
             *(f"{median(batch[what] for batch in batches):.2f}" for what in STEPS),
+            f"{median(hand):.2f}",
         ]
-        for number, batches in enumerate(zip(*(run.batches for run in runs), strict=True), start=1)
+        for number, (batches, hand) in enumerate(
+            zip(by_number, by_hand_by_number, strict=True), start=1
+        )
     ]
-    return Table(["batch", "rows", *(f"{what}, s" for what in STEPS)], rows)
+    return Table(["batch", "rows", *(f"{what}, s" for what in STEPS), "journal by hand, s"], rows)
+
+
+def _models(runs: Sequence[Run]) -> Table:
+    """Return what each model of the journal took in the last batches, the slowest first."""
+    late = [batch["models"] for run in runs for batch in run.batches[-WINDOW:]]
+    seconds = {name: median(models[name] for models in late) for name in late[0]}
+    slowest = sorted(seconds, key=lambda name: -seconds[name])
+    return Table(
+        ["model of the journal, in a late batch", "seconds, beside others"],
+        [[name, f"{seconds[name]:.2f}"] for name in slowest if seconds[name] >= NOTICED],
+    )
