@@ -1,3 +1,4 @@
+{{ config(sql_header=hash_joins() ~ ';') }}
 -- Per source, service and UTC day. A line of several days is compared with its parts of each day.
 with
 

@@ -1,3 +1,4 @@
+{{ config(sql_header=hash_joins() ~ ';') }}
 -- Lines add up to their invoice, drafts and finalised ones alike.
 with
 

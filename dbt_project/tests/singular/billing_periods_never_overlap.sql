@@ -1,3 +1,4 @@
+{{ config(sql_header=hash_joins() ~ ';') }}
 -- One invoice per contract and period: no day of a contract is on two invoices of periods.
 select
     earlier.invoice_id,

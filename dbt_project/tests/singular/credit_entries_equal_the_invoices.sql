@@ -1,3 +1,4 @@
+{{ config(sql_header=hash_joins() ~ ';') }}
 -- Every credit line of an invoice, void ones included, is in the ledger, and nothing else is spent.
 with
 

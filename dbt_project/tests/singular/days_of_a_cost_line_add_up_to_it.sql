@@ -1,3 +1,4 @@
+{{ config(sql_header=hash_joins() ~ ';') }}
 with
 
 cost_lines as (

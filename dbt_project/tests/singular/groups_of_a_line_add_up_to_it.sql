@@ -1,3 +1,4 @@
+{{ config(sql_header=hash_joins() ~ ';') }}
 -- What a line is broken down into is the line, to the last unit of its currency.
 with
 

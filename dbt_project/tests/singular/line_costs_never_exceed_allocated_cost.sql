@@ -1,3 +1,4 @@
+{{ config(sql_header=hash_joins() ~ ';') }}
 -- A cost that reached two invoice lines would show here: per customer and currency, lines carry at
 -- most what the customer's tenants cost. Equality would ask that every day is covered by a line.
 with

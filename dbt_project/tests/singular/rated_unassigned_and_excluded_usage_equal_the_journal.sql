@@ -1,3 +1,4 @@
+{{ config(sql_header=hash_joins() ~ ';') }}
 -- Per tenant and dimension, quantities and records: with reversals, both may be negative.
 with
 

@@ -1,3 +1,4 @@
+{{ config(sql_header=hash_joins() ~ ';') }}
 -- A credit pays no more than it has ever held, over all invoices, drafts included. It may have left
 -- the catalog since, or been lowered below what it had paid by then.
 with

@@ -1,3 +1,4 @@
+{{ config(sql_header=hash_joins() ~ ';') }}
 -- Where records are priced one by one, each that is counted has its price: none left the journal.
 with
 

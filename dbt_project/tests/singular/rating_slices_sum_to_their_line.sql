@@ -1,3 +1,4 @@
+{{ config(sql_header=hash_joins() ~ ';') }}
 -- The tiers of a charge add up to its line, before rounding.
 with
 

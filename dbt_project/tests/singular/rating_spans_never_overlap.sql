@@ -1,3 +1,4 @@
+{{ config(sql_header=hash_joins() ~ ';') }}
 -- No usage can be rated twice: spans of one tenant and dimension have no instant in common, unless
 -- their filters exclude each other.
 with

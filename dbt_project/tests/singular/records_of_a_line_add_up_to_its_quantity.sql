@@ -1,3 +1,4 @@
+{{ config(sql_header=hash_joins() ~ ';') }}
 -- The usage that falls to a charge is what its line begins with, and that leads to its quantity.
 with
 

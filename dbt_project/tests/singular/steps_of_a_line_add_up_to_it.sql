@@ -1,3 +1,4 @@
+{{ config(sql_header=hash_joins() ~ ';') }}
 -- What the steps of a line add to it is the line; what has a price is its quantity at that price.
 with
 

@@ -1,3 +1,4 @@
+{{ config(sql_header=hash_joins() ~ ';') }}
 -- Per month and currency: nothing is lost between the invoice lines, the cost and the margins.
 with
 
