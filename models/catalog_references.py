@@ -94,6 +94,10 @@ class References:
         for override in _mappings(contract, "overrides"):
             place = override.place.at("charge")
             yield from self._missing(place, kind, known, override.get("charge"))
+        allowance = contract.get("trial_allowance")
+        for units in _mappings(allowance, "units") if isinstance(allowance, LocatedMapping) else ():
+            place = units.place.at("charge")
+            yield from self._missing(place, kind, known, units.get("charge"))
         for discount in _mappings(contract, "discounts"):
             yield from self._missing_of_list(discount, "charges", kind, known)
         for credit in (*_mappings(contract, "credits"), *_mappings(contract, "wallets")):

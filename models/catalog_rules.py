@@ -15,6 +15,7 @@ from models.interim_rules import interim_rules
 from models.invoice_rules import manual_invoice_rules
 from models.problems import Problem, did_you_mean
 from models.taxes import tax_rules
+from models.trial_rules import trial_rules
 from models.validity_rules import cost_rules_out_of_reach, validity_rules
 from models.wallet_rules import wallet_tax_rules
 
@@ -49,6 +50,7 @@ def broken_rules(entries: Entries, defaults: Defaults) -> list[Problem]:
         problems += override_rules(customer, plans, dimensions)
         for contract in customer.contracts:
             if contract.plan in plans:
+                problems += trial_rules(contract, plans[contract.plan], dimensions)
                 problems += interim_rules(contract, plans[contract.plan], dimensions)
                 problems += wallet_tax_rules(contract, plans[contract.plan], payer, taxes)
     return problems

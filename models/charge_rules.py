@@ -183,14 +183,15 @@ def _tiers_that_span(charge: Charge, dimension: Dimension | None) -> Iterator[Pr
         yield place.problem(
             f"a price of the model {charge.price.model} has no tiers: leave out tiers_span"
         )
-    elif not _adds_up(charge, dimension):
+    elif not adds_up(charge, dimension):
         yield place.problem(
             "tiers run over a period where its parts add up: expected the aggregation sum, "
             "count or time_weighted, or a bucket with then: sum"
         )
 
 
-def _adds_up(charge: Charge, dimension: Dimension | None) -> bool:
+def adds_up(charge: Charge, dimension: Dimension | None) -> bool:
+    """Return whether the quantities of a charge's parts and periods add up; levels do not."""
     if charge.bucket is not None:
         return charge.bucket.then == "sum"
     return dimension is None or dimension.aggregation in ADDING_UP

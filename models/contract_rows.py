@@ -135,13 +135,24 @@ def _instalment_rows(
 
 
 def _trial_rows(contract: Contract) -> Iterator[TableRow]:
-    if contract.trial_allowance is not None:
+    allowance = contract.trial_allowance
+    for units in allowance.units if allowance is not None else ():
+        yield (
+            tables.contract_trial_units,
+            {
+                "contract_id": contract.id,
+                "charge_id": units.charge,
+                "quantity": units.quantity,
+                "expires_on": contract.trial_end,
+            },
+        )
+    if allowance is not None and allowance.amount is not None:
         yield (
             tables.credit_grants,
             {
                 "contract_id": contract.id,
                 "credit_id": TRIAL,
-                "amount": contract.trial_allowance.amount,
+                "amount": allowance.amount,
                 "valid_from": contract.start,
                 "expires_on": contract.trial_end,
                 "every_periods": None,

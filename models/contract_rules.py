@@ -36,7 +36,7 @@ def customer_rules(customer: Customer, plans: Mapping[str, Plan]) -> Iterator[Pr
 
 
 def _second_trial(contract: Contract) -> Iterator[Problem]:
-    if contract.trial_allowance is None:
+    if contract.trial_allowance is None or contract.trial_allowance.amount is None:
         return
     places = [credit.place for credit in contract.credits if credit.id == TRIAL]
     places += [wallet.place for wallet in contract.wallets if wallet.id == TRIAL]

@@ -8,7 +8,16 @@ from pydantic import AfterValidator, Field, model_validator
 
 from models.effective import Effective
 from models.entries import Entry
-from models.fields import Amount, Day, Identifier, PayableAmount, Percent, above_zero, refusal
+from models.fields import (
+    Amount,
+    Day,
+    Identifier,
+    PayableAmount,
+    Percent,
+    Quantity,
+    above_zero,
+    refusal,
+)
 from models.prices import Price
 
 # What the allowance of a trial is called among the credits.
@@ -71,10 +80,24 @@ class Minimum(Entry):
     amount: PayableAmount
 
 
-class TrialAllowance(Entry):
-    """What a contract may come to before anything is due; with trial days, within them."""
+class TrialUnits(Entry):
+    """The first units of a charge, which are not billed."""
 
-    amount: Annotated[PayableAmount, AfterValidator(above_zero)]
+    charge: Identifier
+    quantity: Annotated[Quantity, AfterValidator(above_zero)]
+
+
+class TrialAllowance(Entry):
+    """What a contract may use or come to before it pays; with trial days, within them."""
+
+    amount: Annotated[PayableAmount, AfterValidator(above_zero)] | None = None
+    units: tuple[TrialUnits, ...] = ()
+
+    @model_validator(mode="after")
+    def _allows_something(self) -> Self:
+        if self.amount is None and not self.units:
+            raise refusal("needs an amount, or units: [{charge, quantity}]")
+        return self
 
 
 class Commitment(Effective):

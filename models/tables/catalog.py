@@ -262,6 +262,20 @@ contract_cuts = Table(
     comment="One row per day on which a billing period is cut, for an interim invoice.",
 )
 
+contract_trial_units = Table(
+    "contract_trial_units",
+    metadata,
+    version(),
+    words("contract_id", key=True),
+    words("charge_id", key=True),
+    Column("quantity", QUANTITY, nullable=False),
+    Column("expires_on", Date),
+    comment=(
+        "One row per charge of which a contract's first units are not billed, in the periods that "
+        "begin before expires_on."
+    ),
+)
+
 contract_discounts = Table(
     "contract_discounts",
     metadata,

@@ -49,6 +49,12 @@ customers:
         start: 2026-08-01
         end: 2026-12-01
         commitments: [{amount: 100, instalments: 2, overage_factor: "1.2"}]
+  - id: tried
+    contracts:
+      - id: tried
+        plan: bare
+        start: 2026-08-01
+        trial_allowance: {units: [{charge: calls, quantity: 100}]}
 """
 RULES = ClosingRules(grace=timedelta(days=1), usage_sources=("gateway",), approves_itself=False)
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -77,6 +83,9 @@ def drafts(pipeline: Pipeline) -> Pipeline:
             usage("s1", "2026-08-10", "calls", "100", "small"),
             usage("p1", "2026-08-10", "calls", "100", "prepaid"),
             usage("p2", "2026-10-01", "calls", "2000", "prepaid"),
+            usage("t1", "2026-08-10", "calls", "80", "tried"),
+            usage("t2", "2026-09-10", "calls", "90", "tried"),
+            usage("t3", "2026-10-01", "calls", "50", "tried"),
         ],
     )
     pipeline.build(datetime(2026, 10, 3, tzinfo=UTC), *INVOICES)
@@ -130,15 +139,26 @@ def test_instalments_are_paid_in_advance_and_drawn_down(drafts: Pipeline) -> Non
     ]
 
 
-def test_late_usage_lowers_what_the_end_of_a_commitment_asked_for(drafts: Pipeline) -> None:
+def test_late_usage_counts_for_what_later_periods_have_left(drafts: Pipeline) -> None:
     assert lines(drafts, "small:2026-09-01") == [("commitment", "1", "490.000")]
+    assert lines(drafts, "tried:2026-09-01") == [("usage", "calls", "7.000")]
     drafts.close(RULES, NOW)
-    drafts.deliver("gateway", [usage("s2", "2026-08-31", "calls", "150", "small")], "late")
+    late = [
+        usage("s2", "2026-08-31", "calls", "150", "small"),
+        usage("t4", "2026-08-31", "calls", "15", "tried"),
+    ]
+    drafts.deliver("gateway", late, "late")
     drafts.build(datetime(2026, 10, 4, tzinfo=UTC), *INVOICES)
     assert lines(drafts, "small:2026-10-01") == [
         ("adjustment", "small:2026-08-01/usage/calls/1", "15.000"),
         ("adjustment", "small:2026-09-01/commitment/1/remainder", "-15.000"),
     ]
+    # Of the trial's units, 95 are August's now, which leaves 5 for September instead of 20.
+    assert lines(drafts, "tried:2026-10-01") == [
+        ("usage", "calls", "5.000"),
+        ("adjustment", "tried:2026-09-01/usage/calls/1", "1.500"),
+    ]
+    assert is_same_when_recomputed(drafts, "tried:2026-09-01")
     assert is_same_when_recomputed(drafts, "small:2026-09-01")
     assert is_same_when_recomputed(drafts, "acme:2026-09-01")
 
@@ -151,7 +171,7 @@ def test_a_contract_keeps_the_currency_of_the_invoices_that_stand(drafts: Pipeli
     drafts.close(RULES, NOW)
     with pytest.raises(CatalogRefused, match=r"small \(invoiced in USD, its plan is in EUR\)"):
         publish(drafts, in_euro)
-    for contract in ("small", "prepaid"):
+    for contract in ("small", "prepaid", "tried"):
         record_void(drafts.warehouse, f"{contract}:2026-08-01", "tester", NOW)
     publish(drafts, in_euro)
 

@@ -47,7 +47,9 @@ plans:
 customers:
   - id: acme
     tenants: [acme, acme-eu]
-    contracts: [{id: acme, plan: pro, start: 2026-06-01, end: 2026-07-01}]
+    contracts:
+      - {id: acme, plan: pro, start: 2026-06-01, end: 2026-07-01,
+         trial_allowance: {units: [{charge: data, quantity: "0.1"}]}}
 """
 
 
@@ -124,10 +126,11 @@ def test_a_line_is_told_in_the_order_of_the_pricing_rules(rated: Pipeline) -> No
         ("aggregate", number(3400).normalize(), None, None, None),
         ("conversion", number("3.4"), None, None, None),
         ("included", number(-1), None, None, None),
+        ("trial", number("-0.1"), None, None, None),
         ("tier", number(2), number("0.111"), None, number("0.222")),
         ("flat", number(1), number(5), None, number(5)),
-        ("tier", number("0.4"), number("0.05"), None, number("0.02")),
-        ("rounding", None, None, None, number("-0.002")),
+        ("tier", number("0.3"), number("0.05"), None, number("0.015")),
+        ("rounding", None, None, None, number("0.003")),
     ]
 
 

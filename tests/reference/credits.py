@@ -89,7 +89,7 @@ class Credits:
         given = [
             grant for credit in deal.contract.get("credits", []) for grant in grants(deal, credit)
         ]
-        if "trial_allowance" in deal.contract:
+        if "amount" in deal.contract.get("trial_allowance", {}):
             given.append(_of_trial(deal.contract))
         self.grants = [*given, *bought]
         self.left = {grant.name: grant.amount for grant in self.grants}

@@ -7,6 +7,7 @@ from itertools import islice, takewhile
 
 from tests.reference.dice import ZONES, Dice, text
 from tests.reference.drawn_prices import (
+    bound,
     drawn_capacity,
     drawn_dimension,
     drawn_fee,
@@ -14,6 +15,7 @@ from tests.reference.drawn_prices import (
     drawn_price,
     drawn_usage_charges,
     is_by_record,
+    may_be_tried,
     may_have,
 )
 from tests.reference.drawn_usage import drawn_records
@@ -121,7 +123,7 @@ def _contract(
         drawn["end"] = str(end)
     if dice.chance(60) and plan["interval"] not in ("day", "week"):
         drawn["anchor_day"] = dice.pick(1, 1, 15, 28, 29, 30, 31)
-    _on_trial(dice, drawn, (last - start).days)
+    _on_trial(dice, drawn, (last - start).days, plan, dimensions)
     last = _settled_end(drawn, plan, last)
     if "trial_days" in drawn:
         # What ends within a trial is refused.
@@ -163,12 +165,24 @@ def _settled_end(contract: dict, plan: dict, last: date) -> date:
     return last
 
 
-def _on_trial(dice: Dice, drawn: dict, days: int) -> None:
+def _on_trial(dice: Dice, drawn: dict, days: int, plan: dict, dimensions: list[dict]) -> None:
+    by_id = {dimension["id"]: dimension for dimension in dimensions}
+    tried = [
+        charge["id"]
+        for charge in plan["charges"]
+        if may_be_tried(charge, by_id.get(charge.get("dimension")))
+    ]
     if dice.chance(15):
         # A trial may be all of a contract, and no longer than it.
         drawn["trial_days"] = min(dice.pick(1, 7, 14, 30, 45), days)
     if dice.chance(8):
         drawn["trial_allowance"] = {"amount": dice.pick("1", "50", "1000")}
+    if tried and dice.chance(12):
+        units = [
+            {"charge": charge, "quantity": text(bound(dice) * dice.pick(1, 4, 30))}
+            for charge in dice.sample(tried, dice.randint(1, len(tried)))
+        ]
+        drawn.setdefault("trial_allowance", {})["units"] = units
 
 
 def _interval(dice: Dice, start: date, last: date, until: str = "to") -> dict:
@@ -186,22 +200,24 @@ def _overridden(
     dice: Dice, drawn: dict, plan: dict, dimensions: list[dict], start: date, last: date
 ) -> None:
     by_id = {dimension["id"]: dimension for dimension in dimensions}
+    tried = {units["charge"] for units in drawn.get("trial_allowance", {}).get("units", [])}
     overrides = []
     for charge in plan["charges"]:
         if dice.chance(65):
             continue
-        dimension = by_id.get(charge.get("dimension"))
-        first = {"charge": charge["id"], "price": _other_price(dice, charge, dimension)}
+        dimension, has_trial = by_id.get(charge.get("dimension")), charge["id"] in tried
+        price = _other_price(dice, charge, dimension, has_trial=has_trial)
+        first = {"charge": charge["id"], "price": price}
         first |= _interval(dice, start, last)
         overrides.append(first)
         if first.get("to", "9999") < str(last) and dice.chance(50):
-            price = _other_price(dice, charge, dimension)
+            price = _other_price(dice, charge, dimension, has_trial=has_trial)
             overrides.append({"charge": charge["id"], "price": price, "from": first["to"]})
     if overrides:
         drawn["overrides"] = overrides
 
 
-def _other_price(dice: Dice, charge: dict, dimension: dict | None) -> dict:
+def _other_price(dice: Dice, charge: dict, dimension: dict | None, *, has_trial: bool) -> dict:
     """Return a price that a charge may have instead of its own."""
     if charge["price"]["model"] == "capacity":
         return drawn_limits(dice, list(charge["price"]["tiers"][0]["limits"]))
@@ -211,7 +227,7 @@ def _other_price(dice: Dice, charge: dict, dimension: dict | None) -> dict:
         # What is free of records runs on only where it stays the same.
         return charge["price"] | {"percent": dice.pick("5", "0.1")}
     price = drawn_price(dice, dimension)
-    while not may_have(charge, price):
+    while not may_have(charge, price, has_trial=has_trial):
         price = drawn_price(dice, dimension)
     return price
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from tests.reference.dice import Dice, text
+from tests.reference.quantities import is_level
 
 STEP = Decimal("0.000000001")
 AGGREGATIONS = (
@@ -131,11 +132,23 @@ def _mend_priced_buckets(charge: dict) -> None:
         charge.pop("included", None)
 
 
-def may_have(charge: dict, price: dict) -> bool:
+def may_have(charge: dict, price: dict, *, has_trial: bool = False) -> bool:
     """Return whether another price may take the place of a charge's own."""
     if is_priced_by_bucket(charge):
         return price["model"] in STEPPED
-    return not is_by_record(price) and not (price["model"] == "matrix" and "included" in charge)
+    has_free_units = has_trial or "included" in charge
+    return not is_by_record(price) and not (price["model"] == "matrix" and has_free_units)
+
+
+def may_be_tried(charge: dict, dimension: dict | None) -> bool:
+    """Return whether a trial may leave the first units of a charge free."""
+    return (
+        dimension is not None
+        and not is_level(dimension, charge.get("bucket"))
+        and not is_priced_by_bucket(charge)
+        and not is_by_record(charge["price"])
+        and charge["price"]["model"] != "matrix"
+    )
 
 
 def is_by_record(price: dict) -> bool:

@@ -184,3 +184,26 @@ def billable_parts(
 
 def _beyond(quantity: Decimal, included: Decimal) -> Decimal:
     return min(quantity, max(quantity - included, ZERO))
+
+
+def beyond_allowance(quantities: Sequence[Decimal], allowance: Decimal) -> list[Decimal]:
+    """Return what is billed of quantities in order of time, the first units of which are free.
+
+    What is taken back gives back what was billed, then what was free.
+    """
+    left, billed, due = allowance, ZERO, []
+    for quantity in quantities:
+        before = billed
+        if quantity < 0:
+            billed -= min(-quantity, max(billed, ZERO))
+            rest = -quantity - (before - billed)
+            again = min(rest, allowance - left)
+            left += again
+            billed -= rest - again
+        else:
+            made_good = min(quantity, max(-billed, ZERO))
+            free = min(quantity - made_good, left)
+            left -= free
+            billed += quantity - free
+        due.append(billed - before)
+    return due

@@ -4,17 +4,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from itertools import accumulate, groupby, pairwise
+from itertools import accumulate, groupby, pairwise, takewhile
 
 from tests.reference.deal import Deal
 from tests.reference.fees import parts_of, price_on, timing
 from tests.reference.lines import Line
 from tests.reference.numbers import ZERO, exact, number, quotient, rounded
-from tests.reference.periods import Period, start_of
+from tests.reference.periods import Period, all_periods, start_of
 from tests.reference.prices import Part, amounts, group_of, keys_of, owed_days, rate_for
 from tests.reference.quantities import (
     Record,
     aggregate,
+    beyond_allowance,
     billable_parts,
     bucketed,
     converted,
@@ -33,6 +34,7 @@ def usage_lines(deal: Deal, charge: dict, period: Period) -> Iterator[Line]:
     used = [_used(deal, charge, period, start, end) for start, end in days]
     quantities = [sum(by_match.values(), ZERO) for by_match, _ in used]
     billable = billable_parts(quantities, number(charge.get("included")), level=level)
+    billable = _after_trial(deal, charge, period, billable)
     parts = [
         Part(
             price_on(deal, charge, start),
@@ -63,6 +65,29 @@ def usage_lines(deal: Deal, charge: dict, period: Period) -> Iterator[Line]:
                 due[n],
                 deal.payable(due[n]),
             )
+
+
+def _after_trial(
+    deal: Deal, charge: dict, period: Period, quantities: list[Decimal]
+) -> list[Decimal]:
+    """Return what the units of a trial, used since the contract began, leave of the parts."""
+    trial = deal.contract.get("trial_allowance", {})
+    free = [units for units in trial.get("units", []) if units["charge"] == charge["id"]]
+    days = deal.contract.get("trial_days")
+    begin = date.fromisoformat(deal.contract["start"])
+    if not free or (days and period.start >= begin + timedelta(days=days)):
+        return quantities
+    before: list[Decimal] = []
+    for earlier in takewhile(
+        lambda one: one.start < period.start, all_periods(deal.contract, deal.interval)
+    ):
+        used = [
+            sum(_used(deal, charge, earlier, start, end)[0].values(), ZERO)
+            for start, end in parts_of(deal, charge, earlier.start, earlier.end)
+        ]
+        before += billable_parts(used, number(charge.get("included")), level=False)
+    billed = beyond_allowance([*before, *quantities], number(free[0]["quantity"]))
+    return billed[len(before) :]
 
 
 def _due_of_seats(part: Part, stretches: list[tuple[Decimal, int, int]]) -> Decimal:

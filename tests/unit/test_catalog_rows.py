@@ -114,6 +114,13 @@ plans:
 customers:
   - {id: cut, contracts: [{id: cut, plan: fees, start: 2026-01-01, interim_invoices: [2026-01-20]}]}
 """
+TRIED = """\
+customers:
+  - id: tried
+    contracts:
+      - {id: tried, plan: payg, start: 2026-01-01,
+         trial_allowance: {units: [{charge: calls, quantity: 9}]}}
+"""
 
 
 @pytest.fixture
@@ -138,6 +145,7 @@ def test_there_are_rows_for_every_table_but_the_versions(tmp_path: Path) -> None
     )
     (tmp_path / "all.yml").write_text(text)
     (tmp_path / "cut.yml").write_text(CUT)
+    (tmp_path / "tried.yml").write_text(TRIED)
     found = catalog_rows(load_catalog(tmp_path))
     names = {table.name for table in tables.metadata.tables.values()} - {"versions"}
     assert {table.name for table, _ in found} == names

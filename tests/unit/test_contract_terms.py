@@ -119,6 +119,24 @@ def rows_of(folder: Path, terms: str) -> dict[str, list[dict[str, Any]]]:
             "credits[0].applies_to[1]: there is no charge in the plan payg called cals; "
             "did you mean calls?",
         ),
+        (
+            "trial_allowance: {}",
+            "trial_allowance: needs an amount, or units: [{charge, quantity}]",
+        ),
+        (
+            "trial_allowance: {units: [{charge: cals, quantity: 5}]}",
+            "trial_allowance.units[0].charge: there is no charge in the plan payg called cals; "
+            "did you mean calls?",
+        ),
+        (
+            "trial_allowance: {units: [{charge: calls, quantity: 0}]}",
+            "trial_allowance.units[0].quantity: must be more than 0",
+        ),
+        (
+            "trial_allowance: {units: [{charge: calls, quantity: 5}, {charge: calls, quantity: 9}]"
+            "}",
+            "trial_allowance.units[1].charge: the charge calls stands twice",
+        ),
     ],
 )
 def test_problems_of_terms(tmp_path: Path, terms: str, message: str) -> None:
@@ -261,3 +279,17 @@ def test_an_allowance_is_a_credit_from_the_first_day(
     [grant], [contract] = rows["credit_grants"], rows["contracts"]
     assert (grant["credit_id"], grant["expires_on"], grant["is_paid"]) == ("trial", expires, False)
     assert contract["billing_start_date"] == grant["valid_from"] == date(2026, 1, 15)
+    assert rows["contract_trial_units"] == []
+
+
+@pytest.mark.parametrize(("days", "expires"), [("", None), (", trial_days: 10", date(2026, 1, 25))])
+def test_units_of_an_allowance_are_no_credit(
+    tmp_path: Path, days: str, expires: date | None
+) -> None:
+    rows = rows_of(
+        tmp_path, f"trial_allowance: {{units: [{{charge: calls, quantity: '0.5'}}]}}{days}"
+    )
+    [units], [contract] = rows["contract_trial_units"], rows["contracts"]
+    assert (units["charge_id"], units["quantity"]) == ("calls", Decimal("0.5"))
+    assert (units["expires_on"], contract["billing_start_date"]) == (expires, date(2026, 1, 15))
+    assert rows["credit_grants"] == []

@@ -69,6 +69,35 @@ def test_included_units_are_used_up_in_order_of_time():
     }
 
 
+def test_units_of_a_trial_are_used_up_over_periods_after_what_they_include():
+    calls = {"id": "calls", "dimension": "calls", "included": "20", "price": per_unit("0.10")}
+    allowance = {"units": [{"charge": "calls", "quantity": "100"}]}
+    records = [
+        ("2026-01-10T00:00:00Z", "calls", "80"),
+        ("2026-02-10T00:00:00Z", "calls", "90"),
+        ("2026-03-10T00:00:00Z", "calls", "50"),
+    ]
+    found = amounts([calls], records, end="2026-04-01", trial_allowance=allowance)
+    assert list(found.values()) == [0, 3, 3]
+    late = ("2026-01-20T00:00:00Z", "calls", "25")
+    found = amounts([calls], [*records, late], end="2026-04-01", trial_allowance=allowance)
+    assert list(found.values()) == [0, Decimal("5.5"), 3]
+    found = amounts([calls], records, end="2026-04-01", trial_allowance=allowance, trial_days=31)
+    assert list(found.values()) == [0, 7, 3]
+
+
+def test_what_is_taken_back_gives_back_what_was_billed_and_then_the_trial():
+    calls = {"id": "calls", "dimension": "calls", "price": per_unit("1")}
+    allowance = {"units": [{"charge": "calls", "quantity": "50"}]}
+    values = ("60", "-20", "30", "-90", "40")
+    records = [
+        (f"2026-0{month}-10T00:00:00Z", "calls", value) for month, value in enumerate(values, 1)
+    ]
+    found = amounts([calls], records, end="2026-06-01", trial_allowance=allowance)
+    billed = [amount for key, amount in found.items() if "usage" in key]
+    assert billed == [10, -10, 20, -40, 20]
+
+
 def test_a_discount_takes_its_share_of_the_days_it_holds():
     discount = {"percent": "10", "from": "2026-01-22"}
     assert amounts([flat("100")], discounts=[discount]) == {

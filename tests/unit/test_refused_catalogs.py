@@ -206,6 +206,72 @@ def test_a_charge_that_contradicts_itself(tmp_path: Path, charge: str, problem: 
     assert problem in found
 
 
+TRIED = """\
+dimensions:
+  - {id: disks, aggregation: max}
+  - {id: members, aggregation: latest}
+plans:
+  - id: tried
+    currency: USD
+    charges: [{id: a, CHARGE}]
+customers:
+  - id: c
+    contracts:
+      - id: k
+        plan: tried
+        start: 2026-02-10
+        overrides: [OVERRIDES]
+        trial_allowance:
+          units: [{charge: a, quantity: 5}]
+"""
+MATRIX = "{model: matrix, by: [size], default: 1, prices: [{match: {size: XL}, unit_amount: 2}]}"
+
+
+@pytest.mark.parametrize(
+    ("charge", "override", "problem"),
+    [
+        ("price: {model: flat, amount: 5}", "", "is a fee, and has no units"),
+        (f"dimension: disks, {PER_UNIT}", "", "is of a level, which does not add up to units"),
+        (
+            f"dimension: data, bucket: {{every: day, then: max}}, {PER_UNIT}",
+            "",
+            "is of a level, which does not add up to units",
+        ),
+        ("dimension: members, price: {model: seat, unit_amount: 5}", "", "is of a level, which"),
+        (
+            "price: {model: capacity, tiers: [{limits: {disks: 5}, amount: 1}, {amount: 2}]}",
+            "",
+            "is of a level",
+        ),
+        (f"dimension: data, price: {MATRIX}", "", "has a matrix, which does not say at which"),
+        (
+            f"dimension: data, {PER_UNIT}",
+            f"{{charge: a, price: {MATRIX}}}",
+            "has a matrix, which does not say at which of its prices the first units are free",
+        ),
+        (
+            "dimension: data, price: {model: percentage, percent: 1, fixed_amount: 1}",
+            "",
+            "asks something of each record, and units do not say of which records they are",
+        ),
+        (
+            "dimension: data, bucket: {every: day, then: price}, "
+            "price: {model: package, package_size: 5, package_amount: 1}",
+            "",
+            "has a price for each of its buckets, and units are of all of them",
+        ),
+    ],
+)
+def test_a_charge_of_which_a_trial_has_no_units(
+    tmp_path: Path, charge: str, override: str, problem: str
+) -> None:
+    text = TRIED.replace("CHARGE", charge).replace("OVERRIDES", override)
+    [found] = problems_of(tmp_path, text)
+    place = "customers[0].contracts[0].trial_allowance.units[0].charge"
+    assert found.startswith(f"catalog/b.yml:16: {place}: the charge a {problem}")
+    assert found.endswith("; write amount instead")
+
+
 @pytest.mark.parametrize(
     ("rules", "problem"),
     [

@@ -13,6 +13,10 @@
         when 'credits' then 'in credits, ' || ({{ step }}.notes ->> 'rate') || ' for each'
         when 'seats' then 'seats'
         when 'included' then 'of ' || ({{ step }}.notes ->> 'included') || ' included'
+        when 'trial'
+            then
+                'of ' || ({{ step }}.notes ->> 'allowance') || ' in the trial, after '
+                || ({{ step }}.notes ->> 'used_before')
         when 'free' then 'free of charge'
         when 'capacity' then 'tier ' || {{ step }}.tier_number || ', the lowest that holds all'
         when 'packages'

@@ -35,8 +35,21 @@ charge_quantities as (
         part_number,
         pricing_group,
         quantity,
+        quantity_beyond,
         billable_quantity
     from {{ ref('int_charge_quantities') }}
+
+),
+
+trial_units as (
+
+    select
+        invoice_id,
+        charge_id,
+        part_number,
+        allowance,
+        used_before
+    from {{ ref('int_trial_units') }}
 
 ),
 
@@ -87,6 +100,7 @@ counted as (
         parts.included_quantity,
         charge_quantities.pricing_group,
         charge_quantities.quantity,
+        charge_quantities.quantity_beyond,
         charge_quantities.billable_quantity,
         priced_quantities.priced_quantity,
         prices.model,
@@ -121,6 +135,7 @@ counted as (
         charges.included_quantity,
         jsonb_build_object('since', seat_levels.level_start) as pricing_group,
         seat_levels.seats as quantity,
+        seat_levels.billable_seats as quantity_beyond,
         seat_levels.billable_seats as billable_quantity,
         seat_levels.billable_seats as priced_quantity,
         'seat' as model,
@@ -151,10 +166,30 @@ steps as (
         counted.*,
         5 as stage,
         'included' as step,
-        counted.billable_quantity - counted.quantity as step_quantity,
+        counted.quantity_beyond - counted.quantity as step_quantity,
         jsonb_build_object('included', trim_scale(counted.included_quantity)) as details
     from counted
-    where counted.billable_quantity <> counted.quantity
+    where counted.quantity_beyond <> counted.quantity
+
+    union all
+
+    -- Records that are priced one by one have no units of a trial, and so either this or the next.
+    select
+        counted.*,
+        6 as stage,
+        'trial' as step,
+        counted.billable_quantity - counted.quantity_beyond as step_quantity,
+        jsonb_build_object(
+            'allowance', trim_scale(trial_units.allowance),
+            'used_before', trim_scale(trial_units.used_before)
+        ) as details
+    from counted
+    inner join trial_units
+        on
+            counted.invoice_id = trial_units.invoice_id
+            and counted.charge_id = trial_units.charge_id
+            and counted.part_number = trial_units.part_number
+    where counted.billable_quantity <> counted.quantity_beyond
 
     union all
 
