@@ -41,7 +41,8 @@ def restore_journal(
     """Put the entries of an archive back into the journal, in one transaction.
 
     Each file has to hold exactly what was archived in it. ``directory`` is where the files are now,
-    if they were moved; they stay there.
+    if they were moved; they stay there. A build that did not finish is no reason to refuse, as it
+    is for archiving: one that needs an archive stops, and asks for it to be restored.
     """
     with (
         warehouse.locked(BUILD_LOCK, LOCK_WAIT_SECONDS),
