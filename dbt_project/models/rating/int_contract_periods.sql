@@ -68,57 +68,84 @@ revisions as (
 
 ),
 
-closed_until as (
+calendar_today as (
+
+    select calendar.*
+    from calendar
+    inner join parameters
+        on calendar.catalog_version = parameters.catalog_version
+
+),
+
+-- What is open begins as the catalog says, or behind what is closed,
+starts as (
 
     select
-        calendar.contract_id,
-        calendar.catalog_version,
-        calendar.period_start,
-        max(closed_periods.period_end) as closed_until,
-        max(closed_periods.period_end_at) as closed_until_at
-    from calendar
-    inner join closed_periods
+        contract_id,
+        period_start as open_from
+    from calendar_today
+
+    union distinct
+
+    select
+        contract_id,
+        period_end as open_from
+    from closed_periods
+
+),
+
+-- and ends where the next closed period begins, unless that one has begun.
+gaps as (
+
+    select
+        starts.contract_id,
+        starts.open_from,
+        min(closed_periods.period_start) as open_until
+    from starts
+    left join closed_periods
         on
-            calendar.contract_id = closed_periods.contract_id
-            and calendar.period_start <= closed_periods.period_end
-            and calendar.period_end > closed_periods.period_start
-    group by calendar.contract_id, calendar.catalog_version, calendar.period_start
+            starts.contract_id = closed_periods.contract_id
+            and starts.open_from < closed_periods.period_end
+    group by starts.contract_id, starts.open_from
+    having coalesce(starts.open_from < min(closed_periods.period_start), true)
 
 ),
 
 -- What was invoiced stays invoiced: if the catalog now draws the periods otherwise, the open ones
--- begin where the closed ones end, to the instant, should the time zone have changed.
+-- are what the closed ones leave of them, to the instant, should the time zone have changed.
 open_periods as (
 
     select
-        calendar.*,
-        greatest(calendar.period_start, closed_until.closed_until) as rated_from,
-        coalesce(closed_until.closed_until_at, calendar.period_start_at) as rated_from_at,
-        coalesce(following.period_start_at, calendar.period_end_at) as rated_until_at,
+        calendar_today.*,
+        gaps.open_from as rated_from,
+        least(calendar_today.period_end, gaps.open_until) as rated_until,
+        coalesce(before.period_end_at, calendar_today.period_start_at) as rated_from_at,
+        coalesce(behind.period_start_at, calendar_today.period_end_at) as rated_until_at,
         false as is_closed
-    from calendar
-    inner join parameters
-        on calendar.catalog_version = parameters.catalog_version
-    left join closed_until
+    from calendar_today
+    inner join gaps
         on
-            calendar.contract_id = closed_until.contract_id
-            and calendar.catalog_version = closed_until.catalog_version
-            and calendar.period_start = closed_until.period_start
-    left join closed_periods as following
+            calendar_today.contract_id = gaps.contract_id
+            and calendar_today.period_start <= gaps.open_from
+            and calendar_today.period_end > gaps.open_from
+    left join closed_periods as before
         on
-            calendar.contract_id = following.contract_id
-            and calendar.period_end = following.period_start
-    where
-        closed_until.closed_until is null
-        or calendar.period_end > closed_until.closed_until
+            gaps.contract_id = before.contract_id
+            and gaps.open_from = before.period_end
+    left join closed_periods as behind
+        on
+            gaps.contract_id = behind.contract_id
+            and least(calendar_today.period_end, gaps.open_until) = behind.period_start
 
 ),
 
+-- A closed period keeps the frame in which its own version has drawn it.
 rated_again as (
 
     select
         calendar.*,
         closed_periods.period_start as rated_from,
+        closed_periods.period_end as rated_until,
         closed_periods.period_start_at as rated_from_at,
         closed_periods.period_end_at as rated_until_at,
         true as is_closed
@@ -127,7 +154,8 @@ rated_again as (
         on
             closed_periods.contract_id = calendar.contract_id
             and closed_periods.catalog_version = calendar.catalog_version
-            and closed_periods.period_end = calendar.period_end
+            and closed_periods.period_start >= calendar.period_start
+            and closed_periods.period_start < calendar.period_end
 
 ),
 
@@ -176,10 +204,10 @@ select
     timezone::text as timezone,
     period_number::integer as period_number,
     rated_from::date as period_start,
-    period_end::date as period_end,
+    rated_until::date as period_end,
     rated_from_at::timestamptz as period_start_at,
     rated_until_at::timestamptz as period_end_at,
-    (period_end - rated_from)::integer as period_days,
+    (rated_until - rated_from)::integer as period_days,
     full_period_days::integer as full_period_days,
     next_period_start::date as next_period_start,
     next_period_end::date as next_period_end,
