@@ -137,25 +137,34 @@ def test_what_is_granted_for_several_periods_is_not_moved_once_one_is_closed(
     pipeline: Pipeline,
 ) -> None:
     yearly = CATALOG.replace("every_periods: 1", "every_periods: 12")
-    moved = [
-        yearly.replace("start: 2026-08-01", "start: 2026-07-01"),
-        yearly.replace("every_periods: 12", "every_periods: 12, from: 2026-09-01"),
-        CATALOG,
-    ]
+    start = "start: 2026-08-01"
+    moved = {
+        yearly.replace(start, "start: 2026-07-01\n        anchor_day: 1"): (
+            r"from was 2026-08-01, the first day billed was 2026-08-01\)"
+        ),
+        yearly.replace("every_periods: 12", "every_periods: 12, from: 2026-09-01"): (
+            r"from was 2026-08-01\)"
+        ),
+        CATALOG: r"every_periods was 12\)",
+        yearly.replace(start, f"{start}\n        anchor_day: 15"): r"anchor_day was 1\)",
+        yearly.replace("currency: USD", "currency: USD\n    interval: quarter"): (
+            r"interval was month\)"
+        ),
+    }
     publish(pipeline, yearly)
-    publish(pipeline, moved[0])
+    publish(pipeline, next(iter(moved)))
     publish(pipeline, yearly)
     pipeline.deliver("gateway", [used("2026-08-10", "30")])
     pipeline.build(datetime(2026, 9, 5, tzinfo=UTC), *INVOICES)
     pipeline.close(RULES, NOW)
-    for catalog in moved:
-        with pytest.raises(CatalogRefused, match=r"monthly of acme \(every 12 since 2026-08-01\)"):
+    for catalog, reason in moved.items():
+        with pytest.raises(CatalogRefused, match=rf"monthly of acme \({reason}"):
             publish(pipeline, catalog)
     # What it comes to, and whether it goes on, is free.
     publish(pipeline, yearly.replace("amount: 100", "amount: 70"))
     publish(pipeline, yearly.replace("id: monthly", "id: another"))
     record_void(pipeline.warehouse, "acme:2026-08-01", "tester", NOW)
-    publish(pipeline, moved[0])
+    publish(pipeline, next(iter(moved)))
 
 
 def test_what_is_granted_with_every_period_may_be_moved(rated: Pipeline) -> None:
