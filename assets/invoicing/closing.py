@@ -201,7 +201,7 @@ def predecessor_gate(draft: Row, still_open: set[str], carried: set[str]) -> str
     """Return why the invoices of a contract before a draft keep it from being finalised."""
     if draft.kind == "period" and draft.contract_id in still_open:
         return "an earlier period of the contract is still open"
-    if (draft.kind == "period" or is_automatic(draft)) and draft.contract_id in carried:
+    if draft.kind == "period" and draft.contract_id in carried:
         return "the invoice before it carries credit on: rate again, then close"
     return None
 

@@ -49,9 +49,10 @@ def top_up_lines(deal: Deal, credit: Credits) -> Iterator[Line]:
 
 def _missing(deal: Deal, wallet: dict, credit: Credits, today: date) -> Decimal:
     """Return what is to be bought, so that no less is left than should be."""
-    begun = begun_periods(deal.contract, deal.interval, deal.zone, deal.as_of)
+    begun = list(begun_periods(deal.contract, deal.interval, deal.zone, deal.as_of))
     running = [period for period in begun if start_of(period.end, deal.zone) > deal.as_of]
-    if not running:
+    # What an earlier draft carries on pays before the wallet does, once that one is closed.
+    if not running or not credit.unpaid.keys() >= set(begun) - set(running):
         return ZERO
     scope, size = wallet.get("applies_to"), number(wallet["automatic"]["amount"])
     bought = number(wallet["automatic"]["below"])

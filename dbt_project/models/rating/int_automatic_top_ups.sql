@@ -17,6 +17,26 @@ wallets as (
 
 ),
 
+periods as (
+
+    select
+        invoice_id,
+        contract_id,
+        period_end_at
+    from {{ ref('int_contract_periods') }}
+    where not is_closed
+
+),
+
+subtotals as (
+
+    select
+        invoice_id,
+        amount
+    from {{ ref('int_subtotals') }}
+
+),
+
 top_ups as (
 
     select
@@ -49,6 +69,31 @@ last_numbers as (
         max(split_part(grant_id, ':', 3)::integer) as number
     from top_ups
     group by contract_id, wallet_id
+
+),
+
+negative_periods as (
+
+    select
+        periods.contract_id,
+        periods.period_end_at
+    from periods
+    inner join subtotals
+        on periods.invoice_id = subtotals.invoice_id
+    group by periods.contract_id, periods.invoice_id, periods.period_end_at
+    having sum(subtotals.amount) < 0
+
+),
+
+-- What a draft before the running period carries on pays before the wallet, once it is closed.
+waiting as (
+
+    select distinct wallets.contract_id
+    from wallets
+    inner join negative_periods
+        on
+            wallets.contract_id = negative_periods.contract_id
+            and wallets.period_start_at >= negative_periods.period_end_at
 
 ),
 
@@ -92,6 +137,9 @@ select
 from short
 left join voided
     on voided.invoice_key = short.contract_id || ':top_up:' || short.grant_id
+left join waiting
+    on short.contract_id = waiting.contract_id
 where
     short.missing > 0
+    and waiting.contract_id is null
     and coalesce(voided.voided_at < short.period_start_at, true)
