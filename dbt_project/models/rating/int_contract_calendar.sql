@@ -83,10 +83,7 @@ terms as (
         customers.timezone,
         plans.currency,
         plans.minor_units,
-        case plans.interval when 'month' then 1 when 'quarter' then 3 when 'year' then 12 end
-            as months_per_period,
-        case plans.interval when 'day' then 1 when 'week' then 7 end as days_per_period,
-        date_trunc('month', contracts.billing_start_date::timestamp) as first_month,
+        {{ period_length('plans.interval') }},
         {{ local_date('parameters.as_of', 'customers.timezone') }} as today,
         parameters.as_of
     from contracts
@@ -107,14 +104,11 @@ terms as (
 
 -- From one step before the start, so that a partial first period knows its full length, to two
 -- steps past today, so that the last one knows the period that follows it.
-steps as (
+boundaries as (
 
     select
         terms.*,
-        step.step_number,
-        (
-            terms.first_month + make_interval(months => step.step_number * terms.months_per_period)
-        )::date as step_month
+        {{ period_boundary('terms', 'step.step_number') }} as boundary
     from terms
     cross join lateral generate_series(
         -1,
@@ -123,19 +117,6 @@ steps as (
             (terms.today - terms.billing_start_date) / (28 * terms.months_per_period)
         )
     ) as step (step_number)
-
-),
-
-boundaries as (
-
-    select
-        steps.*,
-        coalesce(
-            steps.billing_start_date + steps.step_number * steps.days_per_period,
-            steps.step_month
-            + least(steps.anchor_day, {{ days_in_month('steps.step_month') }}) - 1
-        ) as boundary
-    from steps
 
 ),
 

@@ -48,9 +48,7 @@ plans as (
     select
         catalog_version,
         plan_id,
-        case interval when 'month' then 1 when 'quarter' then 3 when 'year' then 12 end
-            as months_per_period,
-        case interval when 'day' then 1 when 'week' then 7 end as days_per_period
+        {{ period_length('interval') }}
     from {{ source('catalog', 'plans') }}
 
 ),
