@@ -7,9 +7,9 @@
 {%- endmacro %}
 
 
-{#- Joins `currency_rates`, the rate of a relation's currency on a day, where there is one. -#}
+{#- Joins the rate of a relation's currency on a day, as `currency_rates`, where there is one. -#}
 {% macro join_rate(relation, day) -%}
-    left join currency_rates
+    left join {{ ref('int_currency_rates') }} as currency_rates
         on
             {{ relation }}.currency = currency_rates.currency
             and {{ day }} >= currency_rates.valid_from

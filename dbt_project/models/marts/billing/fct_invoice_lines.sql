@@ -79,28 +79,7 @@ finalised_invoices as (
 lines as (
 
     select
-        drafts.invoice_line_id,
-        drafts.invoice_id,
-        drafts.line_number,
-        drafts.kind,
-        drafts.customer_id,
-        drafts.for_customer_id,
-        drafts.contract_id,
-        drafts.plan_id,
-        drafts.charge_id,
-        drafts.dimension_id,
-        drafts.reference_id,
-        drafts.period_start,
-        drafts.period_end,
-        drafts.quantity,
-        drafts.billable_quantity,
-        drafts.exact_amount,
-        drafts.amount,
-        drafts.tax_included,
-        drafts.currency,
-        drafts.description,
-        drafts.catalog_version,
-        drafts.explanation,
+        drafts.*,
         draft_invoices.period_end as invoice_period_end,
         false as is_final
     from drafts
@@ -113,45 +92,12 @@ lines as (
     union all
 
     select
-        finalised.invoice_line_id,
-        finalised.invoice_id,
-        finalised.line_number,
-        finalised.kind,
-        finalised.customer_id,
-        finalised.for_customer_id,
-        finalised.contract_id,
-        finalised.plan_id,
-        finalised.charge_id,
-        finalised.dimension_id,
-        finalised.reference_id,
-        finalised.period_start,
-        finalised.period_end,
-        finalised.quantity,
-        finalised.billable_quantity,
-        finalised.exact_amount,
-        finalised.amount,
-        finalised.tax_included,
-        finalised.currency,
-        finalised.description,
-        finalised.catalog_version,
-        finalised.explanation,
+        finalised.*,
         finalised_invoices.period_end as invoice_period_end,
         true as is_final
     from finalised
     inner join finalised_invoices
         on finalised.invoice_id = finalised_invoices.invoice_id
-
-),
-
-currency_rates as (
-
-    select
-        currency,
-        valid_from,
-        valid_to,
-        rate,
-        reporting_currency
-    from {{ ref('int_currency_rates') }}
 
 )
 

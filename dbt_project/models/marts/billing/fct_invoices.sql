@@ -134,18 +134,6 @@ invoices as (
     left join stripe_invoices
         on finalised.invoice_id = stripe_invoices.invoice_id
 
-),
-
-currency_rates as (
-
-    select
-        currency,
-        valid_from,
-        valid_to,
-        rate,
-        reporting_currency
-    from {{ ref('int_currency_rates') }}
-
 )
 
 select

@@ -68,18 +68,6 @@ margins as (
         {{ gross_margin('lines') }} as gross_margin
     from lines
 
-),
-
-currency_rates as (
-
-    select
-        currency,
-        valid_from,
-        valid_to,
-        rate,
-        reporting_currency
-    from {{ ref('int_currency_rates') }}
-
 )
 
 select

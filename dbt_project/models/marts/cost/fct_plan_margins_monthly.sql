@@ -40,18 +40,6 @@ margins as (
         {{ gross_margin('months') }} as gross_margin
     from months
 
-),
-
-currency_rates as (
-
-    select
-        currency,
-        valid_from,
-        valid_to,
-        rate,
-        reporting_currency
-    from {{ ref('int_currency_rates') }}
-
 )
 
 select

@@ -27,18 +27,6 @@ pools as (
         is_estimated
     from {{ ref('int_cost_pools') }}
 
-),
-
-currency_rates as (
-
-    select
-        currency,
-        valid_from,
-        valid_to,
-        rate,
-        reporting_currency
-    from {{ ref('int_currency_rates') }}
-
 )
 
 select

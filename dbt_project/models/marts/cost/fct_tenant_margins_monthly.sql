@@ -95,18 +95,6 @@ margins as (
     left join tenants
         on months.tenant_id = tenants.tenant_id
 
-),
-
-currency_rates as (
-
-    select
-        currency,
-        valid_from,
-        valid_to,
-        rate,
-        reporting_currency
-    from {{ ref('int_currency_rates') }}
-
 )
 
 select

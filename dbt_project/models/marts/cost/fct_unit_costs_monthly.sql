@@ -106,18 +106,6 @@ unit_costs as (
             monthly_costs.dimension_id = quantities.dimension_id
             and monthly_costs.cost_month = quantities.usage_month
 
-),
-
-currency_rates as (
-
-    select
-        currency,
-        valid_from,
-        valid_to,
-        rate,
-        reporting_currency
-    from {{ ref('int_currency_rates') }}
-
 )
 
 select

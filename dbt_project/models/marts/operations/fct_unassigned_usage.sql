@@ -62,18 +62,6 @@ valued as (
                 or quantities.customer_id = list_prices.customer_id
             )
 
-),
-
-currency_rates as (
-
-    select
-        currency,
-        valid_from,
-        valid_to,
-        rate,
-        reporting_currency
-    from {{ ref('int_currency_rates') }}
-
 )
 
 select
