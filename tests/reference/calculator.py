@@ -1,5 +1,6 @@
 """The reference calculator: a catalog and usage records in, the lines of all invoices out."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -39,10 +40,18 @@ def _deals(catalog: dict, records: Sequence[dict], as_of: datetime) -> Iterator[
         for kind in ("dimensions", "plans")
     }
     stand = standing(records)
-    for customer in catalog.get("customers", []):
+    customers = {customer["id"]: customer for customer in catalog.get("customers", [])}
+    tenants: dict[str, set[str]] = defaultdict(set)
+    for customer in customers.values():
+        # Without contracts of its own, its usage is rated by those of the nearest payer.
+        holders = (one["id"] for one in _payers(customers, customer) if one.get("contracts"))
+        tenants[next(holders, "nobody")].update(customer.get("tenants", [customer["id"]]))
+    for customer in customers.values():
+        *_, payer = _payers(customers, customer)
         for contract in customer.get("contracts", []):
             yield Deal(
-                customer,
+                payer,
+                frozenset(tenants[customer["id"]]),
                 contract,
                 by_id["plans"][contract["plan"]],
                 by_id["dimensions"],
@@ -51,6 +60,14 @@ def _deals(catalog: dict, records: Sequence[dict], as_of: datetime) -> Iterator[
                 stand,
                 as_of,
             )
+
+
+def _payers(customers: dict[str, dict], customer: dict) -> Iterator[dict]:
+    """Yield a customer and those it is billed to in turn; the last one pays."""
+    yield customer
+    while customer.get("bill_to") == "parent":
+        customer = customers[customer["parent"]]
+        yield customer
 
 
 def _invoiced(deal: Deal) -> Iterator[Line]:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import cached_property
 
 from tests.reference.numbers import minor_units, rounded
 from tests.reference.periods import Period
@@ -13,9 +12,10 @@ from tests.reference.quantities import Record
 
 @dataclass(frozen=True)
 class Deal:
-    """A contract, its customer and plan, and the records of all dimensions."""
+    """A contract, who pays it, the tenants that it rates, and the records of all dimensions."""
 
-    customer: dict
+    payer: dict
+    tenants: frozenset[str]
     contract: dict
     plan: dict
     dimensions: dict[str, dict]
@@ -23,10 +23,6 @@ class Deal:
     zone: str
     records: Sequence[Record]
     as_of: datetime
-
-    @cached_property
-    def tenants(self) -> set[str]:
-        return set(self.customer.get("tenants", [self.customer["id"]]))
 
     @property
     def interval(self) -> str:

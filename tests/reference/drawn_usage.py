@@ -30,13 +30,14 @@ def drawn_records(dice: Dice, catalog: dict, as_of: datetime) -> list[dict]:
 def _of_charge(
     dice: Dice, catalog: dict, charge: dict, as_of: datetime, position: int
 ) -> list[dict]:
-    customer, plans = catalog["customers"][0], {plan["id"]: plan for plan in catalog["plans"]}
+    plans = {plan["id"]: plan for plan in catalog["plans"]}
     dimension = next(one for one in catalog["dimensions"] if one["id"] == charge["dimension"])
     records: list[dict] = []
     taken: set[datetime] = set()
     stretches = [
         stretch
-        for contract in customer["contracts"]
+        for customer in catalog["customers"]
+        for contract in customer.get("contracts", [])
         for stretch in _stretches(contract, plans[contract["plan"]], customer["timezone"], as_of)
         if dice.chance(75)
     ]
@@ -48,7 +49,7 @@ def _of_charge(
                 at += timedelta(microseconds=1)
             taken.add(at)
             number = position + len(records)
-            records.append(_record(dice, customer, dimension, at, value, number))
+            records.append(_record(dice, catalog["customers"], dimension, at, value, number))
     return records
 
 
@@ -97,12 +98,18 @@ def _value(dice: Dice) -> Decimal:
 
 
 def _record(
-    dice: Dice, customer: dict, dimension: dict, at: datetime, value: Decimal, position: int
+    dice: Dice,
+    customers: list[dict],
+    dimension: dict,
+    at: datetime,
+    value: Decimal,
+    position: int,
 ) -> dict:
+    tenants = [one for each in customers for one in each.get("tenants", [each["id"]])]
     record = {
-        "id": f"{customer['id']}-{position}",
+        "id": f"{customers[0]['id']}-{position}",
         "timestamp": timestamp(at),
-        "tenant_id": dice.choice(customer.get("tenants", [customer["id"]])),
+        "tenant_id": dice.choice(tenants),
         "dimension_id": dimension["id"],
         "value": text(value),
     }

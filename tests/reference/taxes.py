@@ -18,7 +18,7 @@ def tax_lines(
 
     What credits of some charges have paid is taken off these charges.
     """
-    exempt = deal.customer.get("tax_exempt", "none")
+    exempt = deal.payer.get("tax_exempt", "none")
     taxable = _taxable(lines, limited)
     rates = [rate for tax in _taxes_of(deal) if (rate := _rate(deal, tax, period))]
     for rate in rates:
@@ -36,7 +36,7 @@ def tax_lines(
 
 
 def _taxes_of(deal: Deal) -> list[str]:
-    named = deal.customer.get("tax", [])
+    named = deal.payer.get("tax", [])
     return named if isinstance(named, list) else [named]
 
 
