@@ -123,6 +123,7 @@ def _customer_row(customer: Customer, tree: CustomerTree) -> Row:
         "customer_id": customer.id,
         "parent_id": customer.parent,
         "billed_customer_id": tree.payer(customer).id,
+        "has_consolidated_invoices": customer.consolidated_invoices,
         "name": customer.name or customer.id,
         "stripe_customer": customer.stripe_customer,
         "email": customer.email,

@@ -111,6 +111,7 @@ class Customer(Entry):
     timezone: Timezone | None = None
     parent: Identifier | None = None
     bill_to: Literal["self", "parent"] = "self"
+    consolidated_invoices: bool = False
     contracts: tuple[Contract, ...] = ()
     invoices: tuple[ManualInvoice, ...] = ()
 

@@ -63,11 +63,11 @@ def tree_rules(
 def _of_the_payer(
     customer: Customer, payer: Customer, plans: Mapping[str, Plan], defaults: Defaults
 ) -> Iterator[Problem]:
-    for key in ("tax", "tax_exempt", "stripe_tax", "stripe_customer"):
+    for key in ("tax", "tax_exempt", "stripe_tax", "stripe_customer", "consolidated_invoices"):
         if key in customer.model_fields_set:
             yield customer.place.at(key).problem(
-                f"the invoices of {customer.id} go to {payer.id}, with its taxes and its customer "
-                "in Stripe: say it there"
+                f"the invoices of {customer.id} go to {payer.id}, which decides how they are "
+                "taxed, consolidated and sent: say it there"
             )
     own, theirs = defaults.currency_of(customer, plans), defaults.currency_of(payer, plans)
     if has_currency(customer) and own != theirs:

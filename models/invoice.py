@@ -40,9 +40,14 @@ LINE_FIELDS = (
 )
 
 
-def invoice_number(sequence: int) -> str:
-    """Return the number a customer reads; the sequence has no gaps. At most 26 characters."""
-    return f"INV-{sequence:06d}"
+def invoice_number(document: int, position: int = 1) -> str:
+    """Return the number of an invoice, at most 26 characters; documents are counted without gaps.
+
+    Of several invoices on a document the first has the number that the customer reads, the others
+    have their position behind it.
+    """
+    number = f"INV-{document:06d}"
+    return number if position == 1 else f"{number}-{position}"
 
 
 def canonical_invoice(

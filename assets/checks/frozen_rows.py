@@ -106,8 +106,13 @@ NEWEST = """
     order by invoice_sequence desc
     limit :invoices
 """
+# An invoice that is not the first on its document has the number of that one, and its position.
 NUMBERS = """
-    select count(*) as invoices, coalesce(max(invoice_sequence), 0) as last_number
+    select
+        count(*) as invoices,
+        coalesce(max(invoice_sequence), 0) as last_invoice,
+        count(*) filter (where invoice_id = document_id) as documents,
+        coalesce(max(split_part(invoice_number, '-', 2)::bigint), 0) as last_number
     from billing.invoices
 """
 
@@ -172,14 +177,14 @@ def finalised_invoices_keep_their_content(warehouse: Warehouse) -> dg.AssetCheck
     )
 
 
-@dg.asset_check(asset=INVOICES, description="Invoices are numbered without a gap.")
+@dg.asset_check(asset=INVOICES, description="Invoices and documents are numbered without a gap.")
 def invoice_numbers_have_no_gap(warehouse: Warehouse) -> dg.AssetCheckResult:
-    """Compare the last number with the count."""
+    """Compare the last numbers with the counts."""
     with warehouse.begin() as connection:
         numbers = connection.execute(text(NUMBERS)).one()
     return dg.AssetCheckResult(
-        passed=numbers.invoices == numbers.last_number,
-        metadata={"invoices": int(numbers.invoices), "last_number": int(numbers.last_number)},
+        passed=(numbers.invoices, numbers.documents) == (numbers.last_invoice, numbers.last_number),
+        metadata={name: int(count) for name, count in numbers._mapping.items()},
     )
 
 

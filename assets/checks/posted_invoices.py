@@ -12,7 +12,7 @@ UNQUEUED = """
     select approved.invoice_id
     from billing.invoice_events as approved
     inner join billing.invoices on approved.invoice_id = invoices.invoice_id
-    left join billing.outbox on approved.invoice_id = outbox.invoice_id
+    left join billing.outbox on invoices.document_id = outbox.invoice_id
     where
         approved.event = 'approved'
         and invoices.amount_due > 0
@@ -39,10 +39,11 @@ ABSENT = """
 UNEQUAL = """
     select stripe_invoices.invoice_id
     from billing.stripe_invoices
-    inner join billing.invoices on stripe_invoices.invoice_id = invoices.invoice_id
-    where
-        stripe_invoices.total - stripe_invoices.tax <> invoices.total
-        or stripe_invoices.currency <> invoices.currency
+    inner join billing.invoices on stripe_invoices.invoice_id = invoices.document_id
+    group by stripe_invoices.stripe_invoice_id
+    having
+        stripe_invoices.total - stripe_invoices.tax <> sum(invoices.total)
+        or bool_or(stripe_invoices.currency <> invoices.currency)
     order by stripe_invoices.invoice_id
     limit :shown
 """

@@ -1,13 +1,16 @@
 """The outbox: what is to exist in Stripe exactly once, and what became of it.
 
+What is posted is a document, with one invoice or several, and is known by the id of its first one.
 A row is committed before the first call, so that whoever comes after a crash knows that a call may
 have been made, since when, and with which keys.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
@@ -21,6 +24,8 @@ from models.tables import billing, catalog
 # Stripe forgets a key after a day at the earliest; an hour is left for the clocks.
 KEY_LIFETIME = timedelta(hours=23)
 KEY_NAME_CHARACTERS = 200
+# What a line in Stripe has of ours as it stands.
+COPIED = [name for name in BillLine.__slots__ if name not in ("line_number", "about", "note")]
 
 
 class PostingError(Exception):
@@ -29,17 +34,27 @@ class PostingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """A finalised invoice with its lines, and whom it goes to."""
+    """A document: finalised invoices with the lines of each, and whom they go to."""
 
-    invoice: Row
+    invoices: Sequence[Row]
     customer: Row
-    lines: list[BillLine]
+    lines: list[list[BillLine]]
     is_taxed_by_stripe: bool
 
     @property
     def invoice_id(self) -> str:
-        """Our id."""
-        return str(self.invoice.invoice_id)
+        """Our id: that of the first invoice."""
+        return str(self.invoices[0].invoice_id)
+
+    @property
+    def currency(self) -> str:
+        """The currency of all amounts."""
+        return str(self.invoices[0].currency)
+
+    @property
+    def total(self) -> Decimal:
+        """The sum of the invoices."""
+        return sum((invoice.total for invoice in self.invoices), Decimal(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +145,7 @@ def note(connection: Connection, invoice_id: str, now: datetime, **values: objec
 
 
 def note_posted(connection: Connection, bill: Bill, posted: StripeInvoice, now: datetime) -> None:
-    """Write down that an invoice exists in Stripe, with its event, in the caller's transaction."""
+    """Write down that a document exists in Stripe, with its events, in the caller's transaction."""
     note(
         connection,
         bill.invoice_id,
@@ -142,11 +157,16 @@ def note_posted(connection: Connection, bill: Bill, posted: StripeInvoice, now: 
     connection.execute(
         insert(billing.invoice_events)
         .values(
-            invoice_id=bill.invoice_id,
-            event="posted",
-            actor="post",
-            happened_at=now,
-            details={"stripe_invoice_id": posted.stripe_invoice_id},
+            [
+                {
+                    "invoice_id": invoice.invoice_id,
+                    "event": "posted",
+                    "actor": "post",
+                    "happened_at": now,
+                    "details": {"stripe_invoice_id": posted.stripe_invoice_id},
+                }
+                for invoice in bill.invoices
+            ]
         )
         .on_conflict_do_nothing()
     )
@@ -186,19 +206,28 @@ def note_status(
     return known is None or any(known._mapping[name] != values[name] for name in values)
 
 
-def read_bill(connection: Connection, invoice_id: str) -> Bill:
-    """Return a finalised invoice as it is to be posted."""
-    table = billing.invoices
-    invoice = connection.execute(
-        select(table).where(table.c.invoice_id == invoice_id)
-    ).one_or_none()
-    if invoice is None:
+def document_of(connection: Connection, invoice_id: str) -> str:
+    """Return the id of the document that a finalised invoice is on."""
+    invoices = billing.invoices.c
+    document_id: str | None = connection.execute(
+        select(invoices.document_id).where(invoices.invoice_id == invoice_id)
+    ).scalar()
+    if document_id is None:
         raise PostingError(f"there is no finalised invoice {invoice_id}")
+    return document_id
+
+
+def read_bill(connection: Connection, document_id: str) -> Bill:
+    """Return a document as it is to be posted."""
+    table = billing.invoices
+    invoices = connection.execute(
+        select(table).where(table.c.document_id == document_id).order_by(table.c.invoice_sequence)
+    ).all()
     return Bill(
-        invoice,
-        read_customer(connection, invoice.customer_id),
-        read_lines(connection, invoice_id),
-        is_taxed_by_stripe(connection, invoice),
+        invoices,
+        read_customer(connection, invoices[0].customer_id),
+        read_lines(connection, document_id, is_alone=len(invoices) == 1),
+        is_taxed_by_stripe(connection, invoices[0]),
     )
 
 
@@ -228,21 +257,48 @@ def is_taxed_by_stripe(connection: Connection, invoice: Row) -> bool:
     return bool(found)
 
 
-def read_lines(connection: Connection, invoice_id: str) -> list[BillLine]:
-    """Return the lines of an invoice in order."""
-    lines, dimensions = billing.invoice_lines, catalog.dimensions
+def read_lines(connection: Connection, document_id: str, *, is_alone: bool) -> list[list[BillLine]]:
+    """Return the lines of each invoice of a document in order, numbered over all of them.
+
+    Where an invoice is not alone on the document, its lines tell the contract, and the child it is
+    for.
+    """
+    lines, dimensions, customers = billing.invoice_lines, catalog.dimensions, catalog.customers
+    invoices = billing.invoices
     rows = connection.execute(
-        select(lines, dimensions.c.unit)
+        select(lines, dimensions.c.unit, customers.c.name.label("customer_name"))
+        .join(invoices, invoices.c.invoice_id == lines.c.invoice_id)
         .outerjoin(
             dimensions,
             (dimensions.c.dimension_id == lines.c.dimension_id)
             & (dimensions.c.catalog_version == lines.c.catalog_version),
         )
-        .where(lines.c.invoice_id == invoice_id)
-        .order_by(lines.c.line_number)
+        .outerjoin(
+            customers,
+            (customers.c.customer_id == lines.c.for_customer_id)
+            & (customers.c.catalog_version == lines.c.catalog_version),
+        )
+        .where(invoices.c.document_id == document_id)
+        .order_by(invoices.c.invoice_sequence, lines.c.line_number)
     )
-    names = [name for name in BillLine.__slots__ if name != "note"]
-    return [BillLine(**{name: getattr(row, name) for name in names}) for row in rows]
+    found = [
+        (
+            row.invoice_id,
+            BillLine(
+                **{name: getattr(row, name) for name in COPIED},
+                line_number=number,
+                about="" if is_alone else subject_of(row),
+            ),
+        )
+        for number, row in enumerate(rows, start=1)
+    ]
+    return [[line for _, line in group] for _, group in groupby(found, key=lambda pair: pair[0])]
+
+
+def subject_of(line: Row) -> str:
+    """Return what tells the lines of an invoice from others on its document."""
+    is_own = line.for_customer_id == line.customer_id
+    return f"{line.contract_id}: " if is_own else f"{line.customer_name}, {line.contract_id}: "
 
 
 def first_tried_for_customer(connection: Connection, customer_id: str) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Posting: a finalised invoice becomes one invoice in Stripe, whatever fails and whenever.
+"""Posting: a document becomes one invoice in Stripe, whatever fails and whenever.
 
 A first attempt makes three calls. A later one looks before it acts, adopts what it finds, and adds
 only what is missing. What Stripe totals is compared with our own total before it is finalised.
@@ -15,6 +15,7 @@ from assets.delivery.outbox import (
     Bill,
     PostingError,
     begin_attempt,
+    document_of,
     first_tried_for_customer,
     idempotency_key,
     note,
@@ -84,10 +85,13 @@ def post_invoice(
 ) -> PostingOutcome:
     """Bring an approved invoice into Stripe, or find that it is there already.
 
+    With it goes what is on its document; the outcome names the document by its first invoice.
     ``now`` is the clock's time, not an as-of instant: it dates idempotency keys. Raises
     ``StripeUnavailable`` when a later attempt may succeed by itself, and ``PostingError`` when a
     person has to act first; the outbox holds the reason.
     """
+    with warehouse.begin() as connection:
+        invoice_id = document_of(connection, invoice_id)
     with warehouse.locked(posting_lock(invoice_id)):
         with warehouse.begin() as connection:
             bill = read_bill(connection, invoice_id)
@@ -145,7 +149,7 @@ class Posting:
 
     def run(self) -> StripeInvoice:
         """Return the invoice in Stripe, finalised and equal to ours."""
-        if self.bill.invoice.total <= 0:
+        if self.bill.total <= 0:
             raise PostingError("there is nothing to pay on it, so there is nothing to post")
         invoice = self._draft()
         if invoice.status == "draft":
@@ -181,20 +185,18 @@ class Posting:
 
     def _head(self, stripe_customer: str) -> StripeDraft:
         """Return the invoice without its lines; under reverse charge it names who owes the tax."""
-        header, customer = self.bill.invoice, self.bill.customer
+        first, customer = self.bill.invoices[0], self.bill.customer
         is_reverse = customer.tax_exempt == "reverse" and customer.tax_id is not None
+        metadata = {"invoice_id": self.bill.invoice_id, "customer_id": first.customer_id}
+        # To each of several invoices, their lines lead.
+        if len(self.bill.invoices) == 1:
+            metadata |= {"contract_id": first.contract_id} if first.contract_id else {}
+            metadata |= {"content_hash": first.content_hash}
         return StripeDraft(
             customer=stripe_customer,
-            currency=header.currency,
-            metadata=limited(
-                {
-                    "invoice_id": header.invoice_id,
-                    "customer_id": header.customer_id,
-                    **({"contract_id": header.contract_id} if header.contract_id else {}),
-                    "content_hash": header.content_hash,
-                }
-            ),
-            number=header.invoice_number,
+            currency=self.bill.currency,
+            metadata=limited(metadata),
+            number=first.invoice_number,
             is_taxed_by_stripe=self.bill.is_taxed_by_stripe,
             shown={"Customer tax ID": customer.tax_id} if is_reverse else {},
         )
@@ -220,7 +222,12 @@ class Posting:
         """Return the draft with all its lines."""
         identifier = invoice.stripe_invoice_id
         bill = self.bill
-        lines = reduced_lines(bill.lines) if bill.is_taxed_by_stripe else bill.lines
+        # Each invoice bears its own reductions: none is below zero.
+        lines = [
+            line
+            for of_invoice in bill.lines
+            for line in (reduced_lines(of_invoice) if bill.is_taxed_by_stripe else of_invoice)
+        ]
         wanted = stripe_lines(lines, bill.customer.timezone)
         present = set() if self.attempt.is_first else self.stripe.list_line_ids(identifier)
         missing = [line for line in wanted if line.metadata["invoice_line_id"] not in present]
@@ -230,15 +237,15 @@ class Posting:
             identifier,
             missing,
             self.attempt.key("lines"),
-            taxed_in=bill.invoice.currency if bill.is_taxed_by_stripe else None,
+            taxed_in=bill.currency if bill.is_taxed_by_stripe else None,
         )
         # An answer may be the repeated one of an earlier attempt: then it is not about now.
         return changed if self.attempt.is_first else self.stripe.retrieve(identifier)
 
     def _compare(self, invoice: StripeInvoice) -> None:
         """Refuse an invoice whose total, less what Stripe Tax adds, is not ours."""
-        header = self.bill.invoice
-        ours = to_minor(header.total, header.currency)
+        total, currency = self.bill.total, self.bill.currency
+        ours = to_minor(total, currency)
         added = invoice.tax if self.bill.is_taxed_by_stripe else 0
         if invoice.tax_problem is not None:
             raise PostingError(
@@ -246,11 +253,11 @@ class Posting:
                 f" ({invoice.tax_problem}): complete the address of the customer in Stripe,"
                 " and post again"
             )
-        if invoice.currency != header.currency or invoice.total - added != ours:
+        if invoice.currency != currency or invoice.total - added != ours:
             theirs = from_minor(invoice.total - added, invoice.currency)
             raise PostingError(
                 f"Stripe's {invoice.status} invoice {invoice.stripe_invoice_id} totals"
-                f" {theirs:f} {invoice.currency}, and ours {header.total:f} {header.currency}."
+                f" {theirs:f} {invoice.currency}, and ours {total:f} {currency}."
                 " Take out of it in Stripe what is not ours, or delete it, and post again"
             )
 

@@ -1,4 +1,4 @@
-"""The lines of a finalised invoice as Stripe gets them: whole amounts, at most 250."""
+"""The lines of finalised invoices as Stripe gets them: whole amounts, at most 250."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class BillLine:
-    """One line of a finalised invoice."""
+    """One line of a finalised invoice, numbered over all of its document."""
 
     invoice_line_id: str
     line_number: int
@@ -32,17 +32,18 @@ class BillLine:
     currency: str
     description: str
     catalog_version: str
-    # What is said beside the line in Stripe alone.
+    # What is said before and behind the line in Stripe alone.
+    about: str = ""
     note: str = ""
 
     @property
     def words(self) -> str:
-        """What the customer reads: the description, the quantity, and the days it covers."""
+        """What the customer reads: of what, the description, the quantity, the days it covers."""
         quantity = "" if self.quantity is None else f": {plain(self.quantity)} {self.unit or ''}"
         days = f" ({days_covered(self.period_start, self.period_end)})"
         days += f"; {self.note}" if self.note else ""
         room = DESCRIPTION_CHARACTERS - len(quantity.rstrip()) - len(days)
-        return self.description[:room] + quantity.rstrip() + days
+        return (self.about + self.description)[:room] + quantity.rstrip() + days
 
     @property
     def metadata(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ from assets.delivery.outbox import (
     read_bill,
 )
 from assets.delivery.posting import CLOCK_DIFFERENCE, NOT_FOUND, posting_lock, seconds
-from assets.invoicing.approval import invoice_state, record_void, refuse_spent_credit
+from assets.invoicing.approval import document_state, record_void, refuse_spent_credit
 from connectors.stripe_invoices import StripeInvoices
 from connectors.stripe_records import StripeInvoice, StripeRefused
 from connectors.warehouse import Warehouse
@@ -24,13 +24,14 @@ def void_invoice(
 ) -> str | None:
     """Void an invoice, named by id or number, in Stripe and here; return Stripe's id, if any.
 
-    A draft left by an interrupted posting is deleted. A paid invoice is refused: it needs a credit
-    note. Nobody can post the invoice in between.
+    All that is on a document with it is void, too. A draft left by an interrupted posting is
+    deleted. A paid invoice is refused: it needs a credit note. Nobody can post the invoice in
+    between.
     """
     with warehouse.begin() as connection:
-        state = invoice_state(connection, reference)
+        state = document_state(connection, reference)
         refuse_spent_credit(connection, state)
-    invoice_id = state.invoice_id
+    invoice_id = state.document_id
     with warehouse.locked(posting_lock(invoice_id)):
         ended = void_in_stripe(warehouse, stripe, invoice_id, now)
         record_void(warehouse, invoice_id, actor, now)

@@ -1,12 +1,12 @@
 """Approving and voiding finalised invoices."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, func, select, text
+from sqlalchemy import Connection, func, select, text
 
-from assets.invoicing.closing import approve_invoice, record_event
+from assets.invoicing.closing import approve_document, record_event
 from connectors.warehouse import Warehouse
 from models.tables import billing
 
@@ -80,23 +80,24 @@ class InvoiceStateError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class InvoiceState:
-    """What has happened to a finalised invoice so far."""
+class DocumentState:
+    """What has happened so far to a document: to the finalised invoices on it, all alike."""
 
-    invoice_id: str
-    invoice_number: str
+    document_id: str
+    # Ids and numbers, in the order of the document.
+    numbers: Mapping[str, str]
     events: frozenset[str]
-    stripe_invoice_id: str | None
 
 
 def waiting_for_approval(warehouse: Warehouse) -> list[str]:
-    """Return the ids of finalised invoices that nobody has approved or voided, oldest first."""
+    """Return the documents that nobody has approved or voided, oldest first, by their ids."""
     invoices, events = billing.invoices, billing.invoice_events
     decided = select(events.c.invoice_id).where(events.c.event.in_(("approved", "voided")))
     with warehouse.begin() as connection:
         return list(
             connection.execute(
                 select(invoices.c.invoice_id)
+                .where(invoices.c.invoice_id == invoices.c.document_id)
                 .where(invoices.c.invoice_id.not_in(decided))
                 .order_by(invoices.c.invoice_sequence)
             ).scalars()
@@ -106,77 +107,79 @@ def waiting_for_approval(warehouse: Warehouse) -> list[str]:
 def approve(
     warehouse: Warehouse, references: Sequence[str], actor: str, now: datetime
 ) -> list[str]:
-    """Approve finalised invoices, named by id or number, and return the ids newly approved.
+    """Approve finalised invoices, named by id or number, and return the documents newly approved.
 
-    All or none: raises ``InvoiceStateError`` for one that is not finalised or was voided. One
-    that is approved already stays as it is.
+    With an invoice, all that is on a document with it is approved. All or none: raises
+    ``InvoiceStateError`` for one that is not finalised or was voided. One that is approved already
+    stays as it is.
     """
     approved = []
     with warehouse.begin() as connection:
         for reference in references:
-            state = invoice_state(connection, reference)
+            state = document_state(connection, reference)
             if "voided" in state.events:
                 raise InvoiceStateError(f"invoice {reference} is void: it cannot be approved")
             if "approved" not in state.events:
-                approve_invoice(connection, state.invoice_id, actor, now)
-                approved.append(state.invoice_id)
+                approve_document(connection, state.document_id, actor, now)
+                approved.append(state.document_id)
     return approved
 
 
-def record_void(warehouse: Warehouse, reference: str, actor: str, now: datetime) -> InvoiceState:
-    """Void an invoice on our side and return what it was before; its period opens again.
+def record_void(warehouse: Warehouse, reference: str, actor: str, now: datetime) -> None:
+    """Void an invoice on our side, and all that is on a document with it; their periods open again.
 
     What was posted must be voided in Stripe first; raises ``InvoiceStateError`` for an unknown one.
     """
     with warehouse.begin() as connection:
-        state = invoice_state(connection, reference)
+        state = document_state(connection, reference)
         refuse_spent_credit(connection, state)
         if "voided" not in state.events:
             last = connection.execute(select(func.max(billing.invoices.c.invoice_sequence)))
             record_event(
                 connection,
-                state.invoice_id,
+                list(state.numbers),
                 "voided",
                 actor,
                 now,
                 {"invoice_sequence": last.scalar_one()},
             )
-    return state
 
 
-def refuse_spent_credit(connection: Connection, state: InvoiceState) -> None:
+def refuse_spent_credit(connection: Connection, state: DocumentState) -> None:
     """Raise where other invoices have spent what an invoice sold, granted or carried on."""
-    spenders: Sequence[str] = (
-        connection.execute(SPENDERS, {"invoice_id": state.invoice_id}).scalars().all()
-    )
-    if spenders:
-        raise InvoiceStateError(
-            f"the credit of {state.invoice_number} is spent by {', '.join(spenders)}: "
-            "void what has spent it first"
+    for invoice_id, number in state.numbers.items():
+        spenders: Sequence[str] = (
+            connection.execute(SPENDERS, {"invoice_id": invoice_id}).scalars().all()
         )
+        if spenders:
+            raise InvoiceStateError(
+                f"the credit of {number} is spent by {', '.join(spenders)}: "
+                "void what has spent it first"
+            )
 
 
-def invoice_state(connection: Connection, reference: str) -> InvoiceState:
-    """Return the state of the finalised invoice with an id or number."""
-    invoices, events, outbox = billing.invoices, billing.invoice_events, billing.outbox
-    invoice: Row | None = connection.execute(
-        select(invoices.c.invoice_id, invoices.c.invoice_number).where(
+def document_state(connection: Connection, reference: str) -> DocumentState:
+    """Return the state of the document that a finalised invoice is on, by its id or number."""
+    invoices, events = billing.invoices, billing.invoice_events
+    document_id: str | None = connection.execute(
+        select(invoices.c.document_id).where(
             (invoices.c.invoice_id == reference) | (invoices.c.invoice_number == reference)
         )
-    ).one_or_none()
-    if invoice is None:
+    ).scalar_one_or_none()
+    if document_id is None:
         raise InvoiceStateError(
             f"there is no finalised invoice {reference}; `meterhouse invoices` lists them"
         )
     # What is decided on this state is written while nobody else decides. The row itself cannot be
     # locked: nobody may change it.
-    connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(invoice.invoice_id))))
-    happened: Iterable[str] = connection.execute(
-        select(events.c.event).where(events.c.invoice_id == invoice.invoice_id)
-    ).scalars()
-    stripe_invoice_id = connection.execute(
-        select(outbox.c.stripe_invoice_id).where(outbox.c.invoice_id == invoice.invoice_id)
-    ).scalar()
-    return InvoiceState(
-        invoice.invoice_id, invoice.invoice_number, frozenset(happened), stripe_invoice_id
+    connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(document_id))))
+    members = connection.execute(
+        select(invoices.c.invoice_id, invoices.c.invoice_number)
+        .where(invoices.c.document_id == document_id)
+        .order_by(invoices.c.invoice_sequence)
     )
+    happened: Iterable[str] = connection.execute(
+        select(events.c.event).where(events.c.invoice_id == document_id)
+    ).scalars()
+    numbers = {row.invoice_id: row.invoice_number for row in members}
+    return DocumentState(document_id, numbers, frozenset(happened))

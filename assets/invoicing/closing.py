@@ -1,8 +1,8 @@
 """Closing: drafts whose period is over and complete become finalised invoices."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 
 from sqlalchemy import Connection, Row, func, insert, literal, select, text
 
@@ -55,11 +55,12 @@ def close_period(
 ) -> CloseReport:
     """Finalise the drafts whose last day lies in the given month (any month, if None).
 
-    Freezes the drafts of the latest build with their lines, in order of period, each with the next
-    number. A draft is held back, with the reason, while its period and grace are not over at the
-    build's instant, a usage source is not complete past its end, or an earlier period of the same
-    contract is open. Invoices outside of the periods wait for nothing, and top-ups, which are due
-    at once, not even for their month. A second call finds nothing left to do.
+    Freezes the drafts of the latest build with their lines, in order of period, each document with
+    the next number. A draft is held back, with the reason, while its period and grace are not over
+    at the build's instant, a usage source is not complete past its end, or an earlier period of the
+    same contract is open; so are all that are to be on a document with it. Invoices outside of the
+    periods wait for nothing, and top-ups, which are due at once, not even for their month. A second
+    call finds nothing left to do.
     """
     report = CloseReport()
     with warehouse.begin() as connection:
@@ -70,27 +71,32 @@ def close_period(
         build = latest_build(connection)
         carried = carried_on(connection, build)
         still_open: set[str] = set()
-        for draft in drafts(connection):
+        number = last_document_number(connection)
+        for document in documents(drafts(connection)):
+            first = document[0]
+            contracts = {draft.contract_id for draft in document}
             if (
                 month is not None
-                and draft.kind != "top_up"
-                and not in_month(draft.period_end, month)
+                and first.kind != "top_up"
+                and not in_month(first.period_end, month)
             ):
-                if draft.period_end <= month and draft.kind == "period":
-                    still_open.add(draft.contract_id)
+                if first.period_end <= month and first.kind == "period":
+                    still_open |= contracts
                 continue
-            reason = gate(draft, rules, watermarks, build.as_of)
-            if reason is None:
-                reason = predecessor_gate(draft, still_open, carried)
-            if reason is not None:
-                still_open.add(draft.contract_id)
-                report.held.append(Held(draft.invoice_id, reason))
+            reasons = {
+                draft.invoice_id: gate(draft, rules, watermarks, build.as_of)
+                or predecessor_gate(draft, still_open, carried)
+                for draft in document
+            }
+            if any(reasons.values()):
+                still_open |= contracts
+                report.held += held_together(reasons)
                 continue
-            number = finalise(connection, draft, build, now)
+            number += 1
+            report.finalised += finalise_document(connection, document, number, build, now)
             carried = carried_on(connection, build)
             if rules.approves_itself:
-                approve_invoice(connection, draft.invoice_id, "auto", now)
-            report.finalised.append((draft.invoice_id, number))
+                approve_document(connection, first.invoice_id, "auto", now)
     return report
 
 
@@ -179,15 +185,22 @@ def source_watermarks(connection: Connection) -> dict[str, datetime | None]:
 
 
 def drafts(connection: Connection) -> list[Row]:
-    """Return the drafts of the latest build that are not finalised yet, earliest period first."""
+    """Return the drafts of the latest build that are not finalised yet, earliest period first.
+
+    Each says whether whoever pays it wants what ends on a day on one document.
+    """
     return list(
         connection.execute(
             text(
                 """
-                select drafts.*
+                select drafts.*, payers.has_consolidated_invoices
                 from rating.int_invoices as drafts
                 left join billing.invoices as finalised
                     on drafts.invoice_id = finalised.invoice_id
+                left join catalog.customers as payers
+                    on
+                        drafts.catalog_version = payers.catalog_version
+                        and drafts.customer_id = payers.customer_id
                 where finalised.invoice_id is null
                 order by
                     drafts.period_end, drafts.contract_id, drafts.period_start, drafts.invoice_id
@@ -195,6 +208,28 @@ def drafts(connection: Connection) -> list[Row]:
             )
         )
     )
+
+
+def documents(drafts: Sequence[Row]) -> list[list[Row]]:
+    """Return the drafts that are to be on a document each, in the order of their first ones.
+
+    Of a payer with consolidated invoices, those of billing periods that end on the same day are on
+    one. Every other draft is a document of its own.
+    """
+    found: dict[tuple[object, ...], list[Row]] = {}
+    for draft in drafts:
+        is_consolidated = draft.kind == "period" and draft.has_consolidated_invoices
+        together = (draft.customer_id, draft.currency, draft.period_end)
+        key = together if is_consolidated else (draft.invoice_id,)
+        found.setdefault(key, []).append(draft)
+    return list(found.values())
+
+
+def held_together(reasons: dict[str, str | None]) -> list[Held]:
+    """Return what holds each draft of a document: a reason of its own, or another draft's."""
+    holder, reason = next((invoice_id, why) for invoice_id, why in reasons.items() if why)
+    waits = f"it is to be on a document with {holder}: {reason}"
+    return [Held(invoice_id, why or waits) for invoice_id, why in reasons.items()]
 
 
 def predecessor_gate(draft: Row, still_open: set[str], carried: set[str]) -> str | None:
@@ -240,8 +275,33 @@ def gate(
     return None
 
 
-def finalise(connection: Connection, draft: Row, build: Build, now: datetime) -> str:
-    """Freeze a draft with its lines and return its number."""
+def last_document_number(connection: Connection) -> int:
+    """Return how many documents there are: they are numbered without gaps."""
+    invoices = billing.invoices.c
+    return connection.execute(
+        select(func.count()).where(invoices.invoice_id == invoices.document_id)
+    ).scalar_one()
+
+
+def finalise_document(
+    connection: Connection, drafts: Sequence[Row], number: int, build: Build, now: datetime
+) -> list[tuple[str, str]]:
+    """Freeze the drafts of a document with their lines and return their ids and numbers."""
+    finalised = []
+    for position, draft in enumerate(drafts, start=1):
+        known_as = {
+            "document_id": drafts[0].invoice_id,
+            "invoice_number": invoice_number(number, position),
+        }
+        finalise(connection, draft, known_as, build, now)
+        finalised.append((draft.invoice_id, known_as["invoice_number"]))
+    return finalised
+
+
+def finalise(
+    connection: Connection, draft: Row, known_as: dict[str, str], build: Build, now: datetime
+) -> None:
+    """Freeze a draft with its lines."""
     document = read_document(connection, "rating", draft.invoice_id)
     if document is None:
         raise StaleDraftsError(f"draft {draft.invoice_id} vanished while it was being closed")
@@ -252,9 +312,9 @@ def finalise(connection: Connection, draft: Row, build: Build, now: datetime) ->
     connection.execute(
         insert(billing.invoices),
         frozen
+        | known_as
         | {
             "invoice_sequence": sequence,
-            "invoice_number": invoice_number(sequence),
             "journal_watermark": build.number,
             "late_usage": build.late_usage,
             "as_of": build.as_of,
@@ -270,39 +330,44 @@ def finalise(connection: Connection, draft: Row, build: Build, now: datetime) ->
         ),
         {"invoice_id": draft.invoice_id},
     )
-    record_event(connection, draft.invoice_id, "finalised", "close", now)
-    return invoice_number(sequence)
+    record_event(connection, [draft.invoice_id], "finalised", "close", now)
 
 
-def approve_invoice(connection: Connection, invoice_id: str, actor: str, now: datetime) -> None:
-    """Approve a finalised invoice and, where there is something to pay, queue it for posting."""
-    record_event(connection, invoice_id, "approved", actor, now)
-    amount_due: Decimal = connection.execute(
-        select(billing.invoices.c.amount_due).where(billing.invoices.c.invoice_id == invoice_id)
-    ).scalar_one()
-    if amount_due > 0:
+def approve_document(connection: Connection, document_id: str, actor: str, now: datetime) -> None:
+    """Approve the invoices of a document and, where there is something to pay, queue it."""
+    invoices = billing.invoices.c
+    due = connection.execute(
+        select(invoices.invoice_id, invoices.amount_due)
+        .where(invoices.document_id == document_id)
+        .order_by(invoices.invoice_sequence)
+    ).all()
+    record_event(connection, [invoice.invoice_id for invoice in due], "approved", actor, now)
+    if sum(invoice.amount_due for invoice in due) > 0:
         connection.execute(
             insert(billing.outbox),
-            {"invoice_id": invoice_id, "state": "pending", "attempt": 0, "updated_at": now},
+            {"invoice_id": document_id, "state": "pending", "attempt": 0, "updated_at": now},
         )
 
 
 def record_event(
     connection: Connection,
-    invoice_id: str,
+    invoice_ids: Sequence[str],
     event: str,
     actor: str,
     now: datetime,
     details: dict[str, int] | None = None,
 ) -> None:
-    """Add a step to an invoice's history."""
+    """Add a step to the history of invoices."""
     connection.execute(
         insert(billing.invoice_events),
-        {
-            "invoice_id": invoice_id,
-            "event": event,
-            "actor": actor,
-            "happened_at": now,
-            "details": details or {},
-        },
+        [
+            {
+                "invoice_id": invoice_id,
+                "event": event,
+                "actor": actor,
+                "happened_at": now,
+                "details": details or {},
+            }
+            for invoice_id in invoice_ids
+        ],
     )

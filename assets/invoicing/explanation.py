@@ -8,13 +8,15 @@ from sqlalchemy import Connection, Row, text
 from assets.invoicing.approval import InvoiceStateError
 from connectors.warehouse import Warehouse
 
-INVOICE = """
+INVOICES = """
     select *
     from marts.fct_invoices
-    where :reference in (invoice_id, invoice_number)
+    where :reference in (invoice_id, invoice_number, document_number)
     or invoice_id = (
         select invoice_id from marts.fct_invoice_lines where invoice_line_id = :reference
     )
+    -- INV-000007, INV-000007-2, INV-000007-10
+    order by length(invoice_number), invoice_number
 """
 
 LINES = """
@@ -162,19 +164,27 @@ class Explanation:
         return [other for other in self.lines if other.charge_id == line.charge_id]
 
 
-def explain(warehouse: Warehouse, reference: str) -> Explanation:
-    """Return the explanation of an invoice, named by its id or number or the id of a line."""
+def explain(warehouse: Warehouse, reference: str) -> list[Explanation]:
+    """Return the explanation of an invoice, named by its id or number or the id of a line.
+
+    The number of a document is that of all invoices on it, in their order.
+    """
     with warehouse.begin() as connection:
-        invoice = connection.execute(text(INVOICE), {"reference": reference}).one_or_none()
-        if invoice is None:
+        invoices = connection.execute(text(INVOICES), {"reference": reference}).all()
+        if not invoices:
             raise InvoiceStateError(
                 f"there is no invoice or line {reference}; `meterhouse invoices` lists invoices"
             )
-        asked = {"invoice_id": invoice.invoice_id}
-        return Explanation(
-            invoice,
-            *(tuple(connection.execute(text(query), asked)) for query in (LINES, STEPS, GROUPS)),
-        )
+        return [explanation_of(connection, invoice) for invoice in invoices]
+
+
+def explanation_of(connection: Connection, invoice: Row) -> Explanation:
+    """Return the explanation of one invoice."""
+    asked = {"invoice_id": invoice.invoice_id}
+    return Explanation(
+        invoice,
+        *(tuple(connection.execute(text(query), asked)) for query in (LINES, STEPS, GROUPS)),
+    )
 
 
 def usage_records(connection: Connection, line_id: str) -> Iterator[Row]:

@@ -1,5 +1,6 @@
 """Recomputing: a finalised invoice, rated again from the journal as it stood then."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, select
@@ -33,15 +34,18 @@ class Recomputation:
         return self.finalised_hash == self.recomputed_hash
 
 
-def prepare_recomputation(warehouse: Warehouse, reference: str) -> str:
+def prepare_recomputation(warehouse: Warehouse, reference: str) -> list[str]:
     """Set the parameters of the target ``recompute`` to those of a finalised invoice.
 
-    Returns the invoice's id. The caller then runs dbt with that target and ``SELECTION``. Refused
-    while a part of the journal that the invoice is made of is archived.
+    Returns the invoice's id, or those of all on a document, named by its number: they were rated
+    together. The caller then runs dbt with that target and ``SELECTION``. Refused while a part of
+    the journal that an invoice is made of is archived.
     """
     with warehouse.begin() as connection:
         invoice = finalised_invoice(connection, reference)
-        refuse_archived(connection, invoice)
+        together = invoices_named(connection, invoice, reference)
+        for member in together:
+            refuse_archived(connection, member)
         set_parameters(
             connection,
             TARGET,
@@ -54,7 +58,19 @@ def prepare_recomputation(warehouse: Warehouse, reference: str) -> str:
                 "late_usage": invoice.late_usage,
             },
         )
-    return str(invoice.invoice_id)
+    return [member.invoice_id for member in together]
+
+
+def invoices_named(connection: Connection, invoice: Row, reference: str) -> Sequence[Row]:
+    """Return an invoice, or all on its document if the reference is the document's number."""
+    invoices = billing.invoices
+    if (invoice.document_id, invoice.invoice_number) != (invoice.invoice_id, reference):
+        return [invoice]
+    return connection.execute(
+        select(invoices)
+        .where(invoices.c.document_id == invoice.document_id)
+        .order_by(invoices.c.invoice_sequence)
+    ).all()
 
 
 def refuse_archived(connection: Connection, invoice: Row) -> None:

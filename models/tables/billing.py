@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     Date,
     Identity,
+    Index,
     Integer,
     Table,
     Text,
@@ -27,6 +28,7 @@ invoices = Table(
     words("invoice_id", key=True),
     Column("invoice_sequence", BigInteger, nullable=False, unique=True),
     words("invoice_number"),
+    words("document_id"),
     words("kind"),
     words("invoice_key"),
     words("customer_id"),
@@ -53,6 +55,7 @@ invoices = Table(
     words("content_hash"),
     UniqueConstraint("invoice_number"),
     UniqueConstraint("invoice_key", "revision"),
+    Index(None, "document_id"),
     comment="One row per finalised invoice; never updated or deleted.",
 )
 
@@ -114,7 +117,7 @@ outbox = Table(
     words("stripe_invoice_id", nullable=True),
     instant("updated_at"),
     CheckConstraint("state in ('pending', 'sending', 'posted', 'failed')", name="state_is_known"),
-    comment="One row per approved invoice that is to exist in Stripe exactly once.",
+    comment="One row per approved document that is to exist in Stripe exactly once.",
 )
 
 stripe_customers = Table(

@@ -164,6 +164,7 @@ customers = Table(
     words("customer_id", key=True),
     words("parent_id", nullable=True),
     words("billed_customer_id"),
+    Column("has_consolidated_invoices", Boolean, nullable=False, server_default="false"),
     words("name"),
     words("stripe_customer", nullable=True),
     words("email", nullable=True),

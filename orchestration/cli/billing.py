@@ -3,7 +3,7 @@
 import sys
 from datetime import UTC, datetime
 from getpass import getuser
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,10 @@ from orchestration.cli.printing import money
 from orchestration.cli.session import Session, session_of
 from orchestration.failures import ActionNeeded
 
+if TYPE_CHECKING:
+    from assets.invoicing.approval import DocumentState
+    from assets.invoicing.recompute import Recomputation
+
 References = Annotated[
     list[str] | None, typer.Argument(metavar="INVOICE...", help="Ids or numbers of invoices.")
 ]
@@ -19,8 +23,8 @@ Reference = Annotated[str, typer.Argument(metavar="INVOICE", help="Id or number 
 
 INVOICES = """
     select
-        invoice_id, invoice_number, kind, customer_id, contract_id, period_start, period_end,
-        status, total, currency, stripe_invoice_id
+        invoice_id, invoice_number, document_number, kind, customer_id, contract_id, period_start,
+        period_end, status, total, amount_paid, currency, stripe_invoice_id
     from marts.fct_invoices
     where (cast(:status as text) is null or status = :status)
     order by period_start, customer_id, contract_id
@@ -124,15 +128,16 @@ def postings(session: Session, references: list[str] | None) -> list[str]:
 
     if not references:
         return [posting.invoice_id for posting in pending_postings(session.warehouse)]
-    return [invoice_id_of(session, reference) for reference in references]
+    documents = [document_named(session, reference).document_id for reference in references]
+    return list(dict.fromkeys(documents))
 
 
-def invoice_id_of(session: Session, reference: str) -> str:
-    """Return the id of a finalised invoice named by id or number."""
-    from assets.invoicing.approval import invoice_state
+def document_named(session: Session, reference: str) -> "DocumentState":
+    """Return the document that a finalised invoice is on, by its id or number."""
+    from assets.invoicing.approval import document_state
 
     with session.warehouse.begin() as connection:
-        return invoice_state(connection, reference).invoice_id
+        return document_state(connection, reference)
 
 
 def posting_config(invoice_ids: list[str]) -> dict[str, Any]:
@@ -147,24 +152,31 @@ def void(
     reference: Reference,
     is_certain: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Void a finalised invoice, in Stripe too; its period opens again."""
+    """Void a finalised invoice and its document, in Stripe too; the periods open again."""
     from assets.delivery.voiding import void_invoice
     from orchestration.definitions import stripe_account
 
     if not is_certain and not sys.stdin.isatty():
         raise typer.BadParameter("say --yes where nobody can answer")
     session = session_of(context)
-    invoice_id = invoice_id_of(session, reference)
-    if not is_certain and not typer.confirm(f"Void {invoice_id}? This cannot be undone", err=True):
+    document = document_named(session, reference)
+    named = ", ".join(document.numbers)
+    if not is_certain and not typer.confirm(f"Void {named}? This cannot be undone", err=True):
         raise typer.Abort
     stripe = stripe_account(session.workspace)
     ended = void_invoice(
-        session.warehouse, stripe, invoice_id, actor=getuser(), now=datetime.now(UTC)
+        session.warehouse, stripe, document.document_id, actor=getuser(), now=datetime.now(UTC)
     )
     with session.jobs() as jobs:
         build_if_stale(session, jobs, {})
-    session.printer.json({"invoice_id": invoice_id, "stripe_invoice_id": ended})
-    session.printer.line(f"Voided {invoice_id}{f', {ended} in Stripe' if ended else ''}.")
+    session.printer.json(
+        {
+            "invoice_id": document.document_id,
+            "invoices": list(document.numbers),
+            "stripe_invoice_id": ended,
+        }
+    )
+    session.printer.line(f"Voided {named}{f', {ended} in Stripe' if ended else ''}.")
 
 
 def recompute(context: typer.Context, reference: Reference) -> None:
@@ -181,33 +193,42 @@ def recompute(context: typer.Context, reference: Reference) -> None:
     failed = []
     # The schemas it is rated in are one set: two at once would rate each other's invoice.
     with session.warehouse.locked("recompute", RECOMPUTE_WAIT_SECONDS):
-        invoice_id = prepare_recomputation(session.warehouse, reference)
-        with session.printer.waiting(f"Rating {invoice_id} again"):
+        invoice_ids = prepare_recomputation(session.warehouse, reference)
+        with session.printer.waiting(f"Rating {', '.join(invoice_ids)} again"):
             target = session.workspace.state_directory / "dbt-recompute"
             for result in run_project(["run", "--select", *SELECTION], target, TARGET):
                 if not result.is_successful and result.status != "skipped":
                     failed.append(f"{result.unique_id}: {result.message}")
         if failed:
             raise ActionNeeded("the invoice could not be rated again\n" + "\n".join(failed))
-        outcome = compare_recomputation(session.warehouse, invoice_id)
-    session.printer.json(
-        {
-            "invoice_id": outcome.invoice_id,
-            "invoice_number": outcome.invoice_number,
-            "is_same": outcome.is_same and not outcome.differences,
-            "finalised_hash": outcome.finalised_hash,
-            "recomputed_hash": outcome.recomputed_hash,
-            "differences": outcome.differences,
-        }
-    )
-    if outcome.differences or not outcome.is_same:
+        outcomes = [compare_recomputation(session.warehouse, each) for each in invoice_ids]
+    told = [told_recomputation(outcome) for outcome in outcomes]
+    session.printer.json(told[0] if len(told) == 1 else {"invoices": told})
+    differing = [outcome for outcome in outcomes if outcome.differences or not outcome.is_same]
+    if differing:
         raise ActionNeeded(
-            f"{outcome.invoice_number} does not recompute to the same bytes\n"
-            + "\n".join(outcome.differences)
+            "\n".join(
+                f"{outcome.invoice_number} does not recompute to the same bytes\n"
+                + "\n".join(outcome.differences)
+                for outcome in differing
+            )
         )
-    session.printer.line(
-        f"{outcome.invoice_number} recomputes to the same bytes: {outcome.finalised_hash}"
-    )
+    for outcome in outcomes:
+        session.printer.line(
+            f"{outcome.invoice_number} recomputes to the same bytes: {outcome.finalised_hash}"
+        )
+
+
+def told_recomputation(outcome: "Recomputation") -> dict[str, Any]:
+    """Return what came of a recomputation, as programs read it."""
+    return {
+        "invoice_id": outcome.invoice_id,
+        "invoice_number": outcome.invoice_number,
+        "is_same": outcome.is_same and not outcome.differences,
+        "finalised_hash": outcome.finalised_hash,
+        "recomputed_hash": outcome.recomputed_hash,
+        "differences": outcome.differences,
+    }
 
 
 def require_marts(session: Session) -> None:

@@ -1,6 +1,6 @@
 """The command that explains an invoice or a line: its steps, and the records it is made of."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,25 +37,35 @@ def explain(
     ] = 20,
 ) -> None:
     """Show how an invoice or a line came about, down to the source records."""
-    from assets.invoicing.explanation import explain as explanation_of
+    from assets.invoicing.explanation import explain as explanations_of
 
     session = session_of(context)
     require_marts(session)
-    explanation = explanation_of(session.warehouse, reference)
-    line = explanation.line(reference)
+    explanations = explanations_of(session.warehouse, reference)
+    line = explanations[0].line(reference)
     if records is not None:
-        export_records(session, explanation, line, records)
+        lines = [line] if line is not None else [each for one in explanations for each in one.lines]
+        export_records(session, lines, records)
     elif line is not None:
-        explain_line(session, explanation, line, first)
+        explain_line(session, explanations[0], line, first)
     else:
-        explain_invoice(session.printer, explanation)
+        told = [told_invoice(explanation) for explanation in explanations]
+        session.printer.json(told[0] if len(told) == 1 else {"invoices": told})
+        for explanation in explanations:
+            explain_invoice(session.printer, explanation)
+        if len(told) > 1:
+            print_document(session.printer, [explanation.invoice for explanation in explanations])
+
+
+def told_invoice(explanation: "Explanation") -> dict[str, Any]:
+    """Return an invoice with its lines, as programs read it."""
+    lines = [as_told(explanation, line) for line in explanation.lines]
+    return {"invoice": dict(explanation.invoice._mapping), "lines": lines}
 
 
 def explain_invoice(printer: Printer, explanation: "Explanation") -> None:
     """Print an invoice: each line with its steps, and what they come to."""
     invoice = explanation.invoice
-    lines = [as_told(explanation, line) for line in explanation.lines]
-    printer.json({"invoice": dict(invoice._mapping), "lines": lines})
     head(printer, invoice)
     rows = [row for line in explanation.lines for row in rows_of(explanation, line)]
     printer.table(COLUMNS, [*rows, *totals_of(invoice)])
@@ -65,6 +75,15 @@ def explain_invoice(printer: Printer, explanation: "Explanation") -> None:
     )
     for line in explanation.lines:
         printer.line(f"  {line.line_number}  {line.invoice_line_id}")
+
+
+def print_document(printer: Printer, invoices: "Sequence[Row]") -> None:
+    """Print what the invoices of a document come to."""
+    total = sum(invoice.total for invoice in invoices)
+    printer.line(
+        f"{invoices[0].document_number} is {len(invoices)} invoices: together "
+        f"{money(total, invoices[0].currency)} {invoices[0].currency}"
+    )
 
 
 def explain_line(session: Session, explanation: "Explanation", line: "Row", first: int) -> None:
@@ -199,13 +218,10 @@ def remark_of(record: Mapping[str, Any]) -> str:
     return "cancels another" if not record["sign"] else ""
 
 
-def export_records(
-    session: Session, explanation: "Explanation", line: "Row | None", file: Path
-) -> None:
-    """Write the source records of a line, or of all usage lines of an invoice, into a file."""
+def export_records(session: Session, lines: "list[Row]", file: Path) -> None:
+    """Write the source records of a line, or of all usage lines of invoices, into a file."""
     from connectors.record_files import write_records
 
-    lines = [line] if line is not None else list(explanation.lines)
     line_ids = [one.invoice_line_id for one in lines if one.kind == "usage"]
     if not line_ids:
         raise ActionNeeded("only usage lines are made of source records, and this is none")

@@ -80,8 +80,12 @@ def approved_invoice(
     customer_id: str | None = None,
     currency: str = "USD",
     is_approved: bool = True,
+    document_id: str | None = None,
 ) -> str:
-    """Add a finalised invoice with its lines, approved unless told otherwise; return its id."""
+    """Add a finalised invoice with its lines, approved unless told otherwise; return its id.
+
+    It is on the document of an earlier one if told so, and then the one in the outbox is that.
+    """
     customer_id = customer_id or new_customer(warehouse)
     contract_id = f"contract-{secrets.token_hex(4)}"
     invoice_id = f"{contract_id}:{START.isoformat()}"
@@ -113,6 +117,7 @@ def approved_invoice(
                 **shared,
                 "invoice_sequence": sequence,
                 "invoice_number": f"INV-{sequence:06d}",
+                "document_id": document_id or invoice_id,
                 "kind": "period",
                 "invoice_key": invoice_id,
                 "period_start_at": datetime(2026, 9, 1, tzinfo=UTC),
@@ -147,7 +152,7 @@ def approved_invoice(
                 for step in steps
             ],
         )
-        if is_approved:
+        if is_approved and document_id is None:
             connection.execute(
                 insert(billing.outbox),
                 {

@@ -97,7 +97,7 @@ def rated(postgres, prepared_template, tmp_path_factory) -> Iterator[Pipeline]:
 
 
 def steps_of(pipeline: Pipeline, charge: str) -> list[tuple]:
-    explanation = explain(pipeline.warehouse, f"acme:2026-06-01/usage/{charge}/1")
+    (explanation,) = explain(pipeline.warehouse, f"acme:2026-06-01/usage/{charge}/1")
     line = explanation.line(f"acme:2026-06-01/usage/{charge}/1")
     assert line is not None
     return [

@@ -219,7 +219,7 @@ def test_the_records_of_a_line_are_those_it_was_priced_with(story):
 
 
 def test_explaining_a_line_gives_the_steps_that_make_its_amount(story):
-    explanation = explain(story.pipeline.warehouse, "acme:2026-08-01/usage/calls/1")
+    (explanation,) = explain(story.pipeline.warehouse, "acme:2026-08-01/usage/calls/1")
     steps = explanation.steps_of(explanation.lines[0])
     assert sum(step.amount for step in steps if step.amount is not None) == Decimal("15")
     assert steps[0].record_count == 2

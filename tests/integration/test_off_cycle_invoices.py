@@ -135,7 +135,7 @@ def test_what_is_finalised_cannot_be_written_otherwise(drafts: Pipeline) -> None
 def test_marts_and_explanations_hold_them(drafts: Pipeline) -> None:
     # The whole project with its tests: revenue of no contract and no plan is revenue all the same.
     drafts.build(datetime(2026, 3, 9, 23, 30, tzinfo=UTC))
-    explanation = explain(drafts.warehouse, "acme:manual:onboarding")
+    (explanation,) = explain(drafts.warehouse, "acme:manual:onboarding")
     assert explanation.invoice.kind == "manual"
     (migration,) = explanation.steps_of(explanation.lines[1])
     assert (migration.quantity, migration.unit_amount) == (Decimal("12.5"), 180)

@@ -115,6 +115,26 @@ def test_more_than_250_lines_are_put_together_to_the_same_total(
     assert invoice["total"] == sum(100 * number + 1 for number in range(1, 301)) + 5
 
 
+def test_a_document_of_several_invoices_is_posted_as_one(
+    warehouse: Warehouse, stripe: StripeInvoices, sandbox: StripeSandbox
+) -> None:
+    customer = new_customer(warehouse)
+    lines = [Line(f"{number}.01", description=f"{number}") for number in range(1, 151)]
+    first = approved_invoice(warehouse, lines, customer_id=customer)
+    second = approved_invoice(warehouse, lines, customer_id=customer, document_id=first)
+    post(warehouse, stripe, sandbox, second)
+    [invoice] = in_stripe(sandbox, "invoice")
+    assert (invoice["number"], invoice["metadata"]["invoice_id"]) == ("INV-000001", first)
+    assert invoice["total"] == 2 * sum(100 * number + 1 for number in range(1, 151))
+    # The 51 smallest lines of both are one; those of the second come after those of the first.
+    *shown, further = in_stripe(sandbox, "line_item")
+    assert (len(shown), further["description"][:16]) == (249, "51 further lines")
+    said = [line["description"].split(":")[:3] for line in shown]
+    contracts = [first.split(":")[0], second.split(":")[0]]
+    assert [contract for contract, *_ in said] == [contracts[0]] * 125 + [contracts[1]] * 124
+    assert said[0] == [contracts[0], " 26", " 12.5 gigabyte (2026-09-01 to 2026-09-30)"]
+
+
 def test_a_currency_without_decimals_is_posted_in_whole_units(
     warehouse: Warehouse, stripe: StripeInvoices, sandbox: StripeSandbox
 ) -> None:

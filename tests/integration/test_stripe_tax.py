@@ -50,6 +50,19 @@ def test_stripe_adds_its_tax_to_our_total(warehouse: Warehouse, sandbox: StripeS
     assert none_found(warehouse, UNEQUAL).passed
 
 
+def test_on_a_document_each_invoice_bears_its_own_reductions(
+    warehouse: Warehouse, stripe: StripeInvoices, sandbox: StripeSandbox
+) -> None:
+    customer = new_customer(warehouse, is_taxed_by_stripe=True, country="DE")
+    first = approved_invoice(warehouse, [Line("50.00")], customer_id=customer)
+    approved_invoice(warehouse, LINES, customer_id=customer, document_id=first)
+    post(warehouse, stripe, sandbox, first)
+    assert [line["amount"] for line in in_stripe(sandbox, "line_item")] == [5000, 8000, 0]
+    [invoice] = in_stripe(sandbox, "invoice")
+    assert (invoice["total_excluding_tax"], invoice["total"]) == (13000, 15470)
+    assert none_found(warehouse, UNEQUAL).passed
+
+
 def test_the_first_posting_still_takes_three_calls(
     warehouse: Warehouse, stripe: StripeInvoices, sandbox: StripeSandbox
 ) -> None:

@@ -166,6 +166,15 @@ def test_a_customer_that_contradicts_itself(tmp_path: Path, says: str, problem: 
     assert problem in found
 
 
+def test_a_child_does_not_decide_how_its_parent_is_billed(tmp_path: Path) -> None:
+    child = "  - id: lab\n    parent: c\n    bill_to: parent\n    consolidated_invoices: true\n"
+    text = of_customer(f"{{id: k, plan: monthly, {START}}}") + child
+    assert problems_of(tmp_path, text) == [
+        "catalog/b.yml:8: customers[1].consolidated_invoices: the invoices of lab go to c, which "
+        "decides how they are taxed, consolidated and sent: say it there"
+    ]
+
+
 @pytest.mark.parametrize(
     ("second", "problem"),
     [

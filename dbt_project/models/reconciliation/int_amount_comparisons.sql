@@ -26,11 +26,26 @@ invoices as (
 
     select
         invoice_id,
+        document_id,
         status,
         total,
         amount_due,
         currency
     from {{ ref('fct_invoices') }}
+
+),
+
+documents as (
+
+    select
+        document_id,
+        status,
+        currency,
+        sum(total) as total,
+        sum(amount_due) as amount_due
+    from invoices
+    where status <> 'draft'
+    group by document_id, status, currency
 
 ),
 
@@ -94,25 +109,24 @@ comparisons as (
 
     select
         'stripe' as subject,
-        invoices.invoice_id as scope_id,
-        invoices.currency as unit,
+        documents.document_id as scope_id,
+        documents.currency as unit,
         'invoice total' as left_name,
-        invoices.total as left_amount,
+        documents.total as left_amount,
         'total in Stripe' as right_name,
         stripe_totals.total as right_amount,
         case
             when stripe_totals.invoice_id is not null then null
-            when invoices.status = 'void' then 'voided'
-            when invoices.amount_due = 0 then 'nothing to collect'
-            when invoices.status = 'finalised' then 'not approved yet'
-            when invoices.status = 'approved' then 'not posted yet'
+            when documents.status = 'void' then 'voided'
+            when documents.amount_due = 0 then 'nothing to collect'
+            when documents.status = 'finalised' then 'not approved yet'
+            when documents.status = 'approved' then 'not posted yet'
             else 'not synchronised yet'
         end as pending_cause,
         'Stripe bills another total' as failure_cause
-    from invoices
+    from documents
     left join stripe_totals
-        on invoices.invoice_id = stripe_totals.invoice_id
-    where invoices.status <> 'draft'
+        on documents.document_id = stripe_totals.invoice_id
 
 )
 

@@ -27,6 +27,11 @@ finalised as (
     select
         invoice_id,
         invoice_number,
+        document_id,
+        first_value(invoice_number) over (
+            partition by document_id order by invoice_sequence
+        ) as document_number,
+        sum(amount_due) over (partition by document_id) as document_due,
         kind,
         customer_id,
         for_customer_id,
@@ -59,13 +64,14 @@ events as (
 
 ),
 
-stripe_invoices as (
+payments as (
 
     select
         invoice_id,
         stripe_invoice_id,
-        status
-    from {{ source('billing', 'stripe_invoices') }}
+        payment_status,
+        amount_paid
+    from {{ ref('int_invoice_payments') }}
 
 ),
 
@@ -74,6 +80,8 @@ invoices as (
     select
         drafts.invoice_id,
         null as invoice_number,
+        null as document_id,
+        null as document_number,
         drafts.kind,
         drafts.customer_id,
         drafts.for_customer_id,
@@ -87,6 +95,7 @@ invoices as (
         drafts.tax_included,
         drafts.total,
         drafts.amount_due,
+        0 as amount_paid,
         drafts.currency,
         drafts.catalog_version,
         null::timestamptz as finalised_at,
@@ -102,6 +111,8 @@ invoices as (
     select
         finalised.invoice_id,
         finalised.invoice_number,
+        finalised.document_id,
+        finalised.document_number,
         finalised.kind,
         finalised.customer_id,
         finalised.for_customer_id,
@@ -111,10 +122,10 @@ invoices as (
         finalised.period_end,
         case
             when events.is_voided then 'void'
-            when stripe_invoices.status is not null and events.is_posted
-                then stripe_invoices.status
+            when payments.payment_status is not null and events.is_posted
+                then payments.payment_status
             when events.is_posted then 'posted'
-            when events.is_approved and finalised.amount_due = 0 then 'paid'
+            when events.is_approved and finalised.document_due = 0 then 'paid'
             when events.is_approved then 'approved'
             else 'finalised'
         end as status,
@@ -123,22 +134,25 @@ invoices as (
         finalised.tax_included,
         finalised.total,
         finalised.amount_due,
+        coalesce(payments.amount_paid, 0) as amount_paid,
         finalised.currency,
         finalised.catalog_version,
         finalised.finalised_at,
-        stripe_invoices.stripe_invoice_id,
+        payments.stripe_invoice_id,
         finalised.content_hash
     from finalised
     left join events
         on finalised.invoice_id = events.invoice_id
-    left join stripe_invoices
-        on finalised.invoice_id = stripe_invoices.invoice_id
+    left join payments
+        on finalised.invoice_id = payments.invoice_id
 
 )
 
 select
     invoices.invoice_id::text as invoice_id,
     invoices.invoice_number::text as invoice_number,
+    invoices.document_id::text as document_id,
+    invoices.document_number::text as document_number,
     invoices.kind::text as kind,
     invoices.customer_id::text as customer_id,
     invoices.for_customer_id::text as for_customer_id,
@@ -152,6 +166,7 @@ select
     invoices.tax_included::numeric(20, 3) as tax_included,
     invoices.total::numeric(20, 3) as total,
     invoices.amount_due::numeric(20, 3) as amount_due,
+    invoices.amount_paid::numeric(20, 3) as amount_paid,
     invoices.currency::text as currency,
     invoices.catalog_version::text as catalog_version,
     invoices.finalised_at::timestamptz as finalised_at,

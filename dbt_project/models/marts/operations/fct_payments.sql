@@ -19,23 +19,25 @@ stripe_invoices as (
 
 ),
 
-invoices as (
+documents as (
 
     select
-        invoice_id,
-        invoice_number,
+        document_id,
+        document_number,
         customer_id,
-        contract_id
+        case when count(*) = 1 then min(contract_id) end as contract_id
     from {{ ref('fct_invoices') }}
+    where document_id is not null
+    group by document_id, document_number, customer_id
 
 )
 
 select
     stripe_invoices.stripe_invoice_id::text as stripe_invoice_id,
     stripe_invoices.invoice_id::text as invoice_id,
-    invoices.invoice_number::text as invoice_number,
-    invoices.customer_id::text as customer_id,
-    invoices.contract_id::text as contract_id,
+    documents.document_number::text as invoice_number,
+    documents.customer_id::text as customer_id,
+    documents.contract_id::text as contract_id,
     stripe_invoices.status::text as payment_status,
     stripe_invoices.total::numeric(20, 3) as total,
     stripe_invoices.tax::numeric(20, 3) as tax_by_stripe,
@@ -47,5 +49,5 @@ select
     stripe_invoices.hosted_invoice_url::text as hosted_invoice_url,
     stripe_invoices.synced_at::timestamptz as synced_at
 from stripe_invoices
-left join invoices
-    on stripe_invoices.invoice_id = invoices.invoice_id
+left join documents
+    on stripe_invoices.invoice_id = documents.document_id
