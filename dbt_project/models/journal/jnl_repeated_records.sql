@@ -2,6 +2,7 @@
 
 {%- set is_archived = has_archive() %}
 {%- set refused = earlier_refusals() %}
+{%- set entries = ref('stg_journal__entries') %}
 
 with
 
@@ -22,23 +23,6 @@ claimed_records as {{ inlined() }} (
 
 ),
 
-entries as {{ inlined() }} (
-
-    select
-        record_key,
-        delivery_id,
-        row_number,
-        occurred_at,
-        tenant_id,
-        dimension_id,
-        value,
-        metadata,
-        corrects_key
-    from {{ ref('stg_journal__entries') }}
-    where not is_reversal
-
-),
-
 {% if is_archived %}
 -- What is archived, and what would change an archived month, never gets further than here.
 archived_records as (
@@ -51,7 +35,7 @@ archived_records as (
         journaled.delivery_id as kept_delivery_id,
         journaled.row_number as kept_row_number
     from claimed_records
-    {{ look_up('entries', 'journaled', 'kept.record_key = claimed_records.record_key') }}
+    {{ look_up(entries, 'journaled', 'kept.record_key = claimed_records.record_key') }}
     {{ look_up_archive('claimed_records') }}
     where {{ archive_outcome('claimed_records', is_same='true') }} is not null
 
@@ -100,7 +84,7 @@ journaled_records as (
         journaled.delivery_id as kept_delivery_id,
         journaled.row_number as kept_row_number
     from records_by_key
-    {{ look_up('entries', 'journaled', 'kept.record_key = records_by_key.record_key') }}
+    {{ look_up(entries, 'journaled', 'kept.record_key = records_by_key.record_key') }}
     where journaled.record_key is not null
 
 ),
@@ -210,7 +194,7 @@ refused_keys as (
     from first_corrections
     {{
         look_up(
-            'entries',
+            entries,
             'earlier_correction',
             'kept.corrects_key = first_corrections.corrects_key'
         )

@@ -4,7 +4,6 @@
 
 select
     record_key,
-    is_reversal,
     delivery_id,
     row_number,
     occurred_at,
@@ -14,12 +13,12 @@ select
     metadata,
     corrects_key
 from {{ journal }}
+where not is_reversal
 
 {%- else %}
 
 select
     null::uuid as record_key,
-    null::boolean as is_reversal,
     null::integer as delivery_id,
     null::integer as row_number,
     null::timestamptz as occurred_at,
