@@ -14,9 +14,17 @@ contracts as (
     select
         catalog_version,
         contract_id,
-        customer_id,
-        end_date
+        customer_id
     from {{ source('catalog', 'contracts') }}
+
+),
+
+contract_ends as (
+
+    select
+        contract_id,
+        ended_on
+    from {{ ref('int_contract_ends') }}
 
 ),
 
@@ -50,17 +58,19 @@ transactions as (
 ends as (
 
     select
-        contracts.contract_id,
-        contracts.end_date,
-        {{ start_of_day('contracts.end_date', 'customers.timezone') }} as ended_at
-    from contracts
+        contract_ends.contract_id,
+        contract_ends.ended_on,
+        {{ start_of_day('contract_ends.ended_on', 'customers.timezone') }} as ended_at
+    from contract_ends
+    inner join contracts
+        on contract_ends.contract_id = contracts.contract_id
     inner join parameters
         on contracts.catalog_version = parameters.catalog_version
     inner join customers
         on
             contracts.catalog_version = customers.catalog_version
             and contracts.customer_id = customers.customer_id
-    where {{ start_of_day('contracts.end_date', 'customers.timezone') }} <= parameters.as_of
+    where {{ start_of_day('contract_ends.ended_on', 'customers.timezone') }} <= parameters.as_of
 
 ),
 
@@ -72,7 +82,7 @@ moved as (
         transactions.customer_id,
         transactions.currency,
         transactions.credit_id,
-        ends.end_date,
+        ends.ended_on,
         case
             when transactions.to_account = 'available' then transactions.amount
             when transactions.from_account = 'available' then -transactions.amount
@@ -91,17 +101,17 @@ left_behind as (
         customer_id,
         currency,
         credit_id,
-        end_date,
+        ended_on,
         sum(amount) as amount
     from moved
-    group by contract_id, customer_id, currency, credit_id, end_date
+    group by contract_id, customer_id, currency, credit_id, ended_on
 
 )
 
 select
     contract_id::text as contract_id,
     customer_id::text as customer_id,
-    end_date::date as ended_on,
+    ended_on::date as ended_on,
     credit_id::text as credit_id,
     currency::text as currency,
     amount::numeric(20, 3) as amount
