@@ -24,6 +24,7 @@ from assets.delivery.outbox import (
 )
 from assets.delivery.reductions import reduced_lines
 from assets.delivery.stripe_lines import limited, stripe_lines
+from assets.invoicing.standing import standing_invoices
 from connectors.stripe_invoices import StripeInvoices
 from connectors.stripe_records import (
     StripeCustomer,
@@ -65,13 +66,12 @@ def pending_postings(warehouse: Warehouse) -> list[PendingPosting]:
 
     Those with nothing to pay are not among them: approval does not put them into the outbox.
     """
-    outbox, invoices, events = billing.outbox, billing.invoices, billing.invoice_events
-    voided = select(events.c.invoice_id).where(events.c.event == "voided")
+    outbox, standing = billing.outbox, standing_invoices()
     query = (
         select(outbox.c.invoice_id, outbox.c.state, outbox.c.last_error)
-        .join(invoices, invoices.c.invoice_id == outbox.c.invoice_id)
-        .where(outbox.c.state != "posted", outbox.c.invoice_id.not_in(voided))
-        .order_by(invoices.c.invoice_sequence)
+        .join(standing, standing.c.invoice_id == outbox.c.invoice_id)
+        .where(outbox.c.state != "posted")
+        .order_by(standing.c.invoice_sequence)
     )
     with warehouse.begin() as connection:
         return [
