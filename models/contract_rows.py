@@ -27,6 +27,7 @@ def contract_rows(customer: Customer, contract: Contract, plan: Plan) -> Iterato
             "anchor_day": contract.period_anchor,
             "billing_start_date": contract.billing_start,
             "minimum_amount": contract.minimum.amount if contract.minimum else None,
+            "has_opening_invoice": contract.opening_invoice,
         },
     )
     for cut_on in contract.interim_invoices:

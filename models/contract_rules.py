@@ -9,6 +9,7 @@ from models.contract_terms import TRIAL, Commitment, Credit, Override
 from models.contracts import Contract, Customer
 from models.effective import Effective, overlap
 from models.entries import repeated
+from models.opening_rules import opening_rules
 from models.period_days import begins_on, period_starts
 from models.price_models import FlatPrice
 from models.prices import Plan
@@ -31,6 +32,7 @@ def customer_rules(customer: Customer, plans: Mapping[str, Plan]) -> Iterator[Pr
         if plan is not None:
             yield from _contract_and_plan(contract, plan)
             yield from seat_rules(customer, contract, plan)
+            yield from opening_rules(contract, plan)
     yield from _currencies(customer, plans)
     yield from _charged_twice(customer, plans)
 

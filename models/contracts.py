@@ -56,6 +56,7 @@ class Contract(Entry):
     commitments: tuple[Commitment, ...] = ()
     credits: tuple[Credit, ...] = ()
     wallets: tuple[Wallet, ...] = ()
+    opening_invoice: bool = False
     interim_invoices: Annotated[tuple[Day, ...], AfterValidator(in_order_of_time)] = ()
 
     @model_validator(mode="after")

@@ -19,7 +19,7 @@ from models.problems import Problem
 # What else a contract may say; anything that it does not is taken to count over whole periods.
 BESIDE = {
     *("id", "plan", "start", "end", "anchor_day", "trial_days"),
-    *("overrides", "discounts", "credits", "interim_invoices"),
+    *("overrides", "discounts", "credits", "interim_invoices", "opening_invoice"),
 }
 # What a credit may say that holds for the whole contract.
 WHOLE = {"id", "amount", "priority", "paid", "applies_to"}

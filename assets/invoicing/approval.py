@@ -30,7 +30,8 @@ SPENDERS = text(
         where invoice_id = :invoice_id and amount > 0
     ),
 
-    -- A period's grants are named by its first day, as a top-up is by its own.
+    -- A period's grants are named by its first day, as a top-up is by its own. Before its invoice,
+    -- the opening one may have spent of them.
     granted as (
         select invoices.contract_id, invoices.period_start::text as granted_on
         from billing.invoices as invoices
@@ -48,6 +49,10 @@ SPENDERS = text(
             standing.invoice_id <> :invoice_id
             and standing.kind = 'credit'
             and standing.amount < 0
+            and standing.invoice_id not in (
+                select opening.invoice_id from billing.invoices as opening
+                where opening.kind = 'opening'
+            )
             and not exists (
                 select 1 from standing as sold
                 where

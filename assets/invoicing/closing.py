@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import Connection, Row, func, insert, literal, select, text
 
 from assets.invoicing.documents import document_hash, read_document
+from assets.invoicing.standing import IN_ORDER
 from connectors.warehouse import Warehouse
 from models.invoice import invoice_number
 from models.tables import billing, ops, raw
@@ -58,9 +59,9 @@ def close_period(
     Freezes the drafts of the latest build with their lines, in order of period, each document with
     the next number. A draft is held back, with the reason, while its period and grace are not over
     at the build's instant, a usage source is not complete past its end, or an earlier period of the
-    same contract is open; so are all that are to be on a document with it. Invoices outside of the
-    periods wait for nothing, and top-ups, which are due at once, not even for their month. A second
-    call finds nothing left to do.
+    same contract is open; so are all that are to be on a document with it. Opening invoices and
+    those outside of the periods wait for nothing, and top-ups, which are due at once, not even for
+    their month. A second call finds nothing left to do.
     """
     report = CloseReport()
     with warehouse.begin() as connection:
@@ -80,7 +81,7 @@ def close_period(
                 and first.kind != "top_up"
                 and not in_month(first.period_end, month)
             ):
-                if first.period_end <= month and first.kind == "period":
+                if first.period_end <= month and first.kind in IN_ORDER:
                     still_open |= contracts
                 continue
             reasons = {
@@ -203,7 +204,9 @@ def drafts(connection: Connection) -> list[Row]:
                         and drafts.customer_id = payers.customer_id
                 where finalised.invoice_id is null
                 order by
-                    drafts.period_end, drafts.contract_id, drafts.period_start, drafts.invoice_id
+                    drafts.period_end, drafts.contract_id, drafts.period_start,
+                    array_position(array['manual', 'top_up', 'opening', 'period'], drafts.kind),
+                    drafts.invoice_id
                 """
             )
         )
@@ -234,9 +237,9 @@ def held_together(reasons: dict[str, str | None]) -> list[Held]:
 
 def predecessor_gate(draft: Row, still_open: set[str], carried: set[str]) -> str | None:
     """Return why the invoices of a contract before a draft keep it from being finalised."""
-    if draft.kind == "period" and draft.contract_id in still_open:
+    if draft.kind in IN_ORDER and draft.contract_id in still_open:
         return "an earlier period of the contract is still open"
-    if draft.kind == "period" and draft.contract_id in carried:
+    if draft.kind in IN_ORDER and draft.contract_id in carried:
         return "the invoice before it carries credit on: rate again, then close"
     return None
 
@@ -256,7 +259,8 @@ def gate(
 ) -> str | None:
     """Return what keeps a draft from being finalised at an instant, or None.
 
-    What is invoiced outside of the periods counts no usage, and waits for none.
+    What is invoiced outside of the periods counts no usage, and waits for none. An opening invoice
+    counts the seats that are known by then: its first period is rated by all of them.
     """
     if draft.kind != "period":
         return None

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, select
 from assets.invoicing.approval import InvoiceStateError
 from assets.invoicing.closing import is_automatic
 from assets.invoicing.documents import document_hash, read_document
+from assets.invoicing.standing import IN_ORDER
 from assets.rehearsals.stage import set_parameters
 from assets.retention.ledger import archives_counted_later, archives_of_times, restoring
 from connectors.warehouse import Warehouse
@@ -80,7 +81,7 @@ def refuse_archived(connection: Connection, invoice: Row) -> None:
     later build has added to them, and no proof of what the invoice itself bills. Outside of the
     billing periods an invoice counts no usage, unless a wallet topped itself up by it.
     """
-    if invoice.kind != "period" and not is_automatic(invoice):
+    if invoice.kind not in IN_ORDER and not is_automatic(invoice):
         return
     needed = archives_of_times(connection, invoice.period_start_at, invoice.period_end_at)
     needed += archives_counted_later(connection, invoice.journal_watermark)

@@ -4,6 +4,9 @@ from sqlalchemy import Subquery, select
 
 from models.tables import billing
 
+# Of the invoices of a contract, those that are rated and closed one after the other.
+IN_ORDER = ("opening", "period")
+
 
 def standing_invoices(name: str = "standing") -> Subquery:
     """Return the finalised invoices that nobody has voided, as a table of that name."""

@@ -68,7 +68,7 @@ INVOICES = """
         period_start_at <= :as_of and period_end_at > :as_of as is_open
     from preview_rating.int_invoices
     where :customer in (customer_id, for_customer_id)
-    order by period_start, contract_id, invoice_id
+    order by period_start, contract_id, period_end, invoice_id
 """
 LINES = """
     select

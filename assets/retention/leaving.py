@@ -44,7 +44,7 @@ MONTHS = """
 """
 OPEN_INVOICES = """
     select distinct periods.invoice_id
-    from rating.int_contract_periods as periods
+    from rating.int_contract_invoices as periods
     inner join unnest(cast(:months as date[])) as months (usage_month)
         on
             periods.period_start_at < (months.usage_month + interval '1 month') at time zone 'UTC'

@@ -239,6 +239,7 @@ contracts = Table(
     Column("anchor_day", Integer, nullable=False),
     Column("billing_start_date", Date, nullable=False),
     Column("minimum_amount", AMOUNT),
+    Column("has_opening_invoice", Boolean, nullable=False),
     comment="One row per contract; billing starts when the trial, if any, has ended.",
 )
 

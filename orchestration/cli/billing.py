@@ -27,7 +27,7 @@ INVOICES = """
         period_end, status, total, amount_paid, currency, stripe_invoice_id
     from marts.fct_invoices
     where (cast(:status as text) is null or status = :status)
-    order by period_start, customer_id, contract_id
+    order by period_start, customer_id, contract_id, period_end
 """
 
 

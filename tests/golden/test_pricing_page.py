@@ -34,10 +34,14 @@ LINES = """
         lines.period_start as "from", lines.period_end as "to",
         lines.quantity, lines.billable_quantity as billable,
         lines.exact_amount as "exact amount", lines.amount, lines.tax_included as "tax included",
-        invoices.period_start as invoice, lines.currency
+        case invoices.kind
+            when 'opening' then 'opening' else invoices.period_start::text
+        end as invoice,
+        lines.currency
     from marts.fct_invoice_lines as lines
     inner join marts.fct_invoices as invoices on lines.invoice_id = invoices.invoice_id
-    order by invoices.period_start, lines.invoice_id, lines.line_number
+    order by
+        invoices.period_start, invoices.kind <> 'opening', lines.invoice_id, lines.line_number
 """
 GROUPS = """
     select customer_id, line_group::text as "group", charge_id as charge, quantity, amount, currency

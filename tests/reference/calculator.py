@@ -10,7 +10,13 @@ from tests.reference.discounts import apply_discounts
 from tests.reference.fees import Fees
 from tests.reference.lines import Charged, Line, total
 from tests.reference.numbers import exact_arithmetic
-from tests.reference.periods import Period, begun_periods, period_after, start_of
+from tests.reference.periods import (
+    Period,
+    begun_periods,
+    opening_of,
+    period_after,
+    start_of,
+)
 from tests.reference.quantities import standing
 from tests.reference.taxes import tax_lines
 from tests.reference.terms import Commitments, bound_lines, minimum_lines
@@ -71,7 +77,8 @@ def _payers(customers: dict[str, dict], customer: dict) -> Iterator[dict]:
 
 
 def _invoiced(deal: Deal) -> Iterator[Line]:
-    periods = list(begun_periods(deal.contract, deal.interval, deal.zone, deal.as_of))
+    begun = list(begun_periods(deal.contract, deal.interval, deal.zone, deal.as_of))
+    periods = [*opening_of(deal.contract, begun[0]), *begun] if begun else []
     fees = Fees(deal)
     charged = [one for period in periods for one in _charged(deal, fees, period)]
     # By the period that lines are for, and by the one that they are billed with.
@@ -86,18 +93,11 @@ def _invoiced(deal: Deal) -> Iterator[Line]:
             with_period.setdefault(one.billed_with, []).append(line)
     commitments, credit = Commitments(deal), Credits(deal, list(top_up_grants(deal)))
     for period in periods:
-        lines = with_period.get(period, [])
-        counted = for_period.get(period, [])
-        bounds = [
-            line
-            for charge in deal.plan["charges"]
-            for line in bound_lines(
-                deal, period, charge, total([one for one in counted if one.charge == charge["id"]])
-            )
+        lines = [
+            *with_period.get(period, []),
+            *_of_the_period(deal, period, for_period.get(period, []), commitments),
+            *commitments.instalments(period),
         ]
-        due = total(counted) + total(bounds)
-        minimum = list(minimum_lines(deal, period, due))
-        lines = [*lines, *bounds, *minimum, *commitments.lines(period, due, minimum)]
         paid = list(credit.lines(period, lines))
         lines += [line for line, _ in paid]
         yield from lines
@@ -105,21 +105,40 @@ def _invoiced(deal: Deal) -> Iterator[Line]:
     yield from top_up_lines(deal, credit)
 
 
+def _of_the_period(
+    deal: Deal, period: Period, counted: Sequence[Line], commitments: Commitments
+) -> Iterator[Line]:
+    """Yield what the terms of the contract add to a period; to what is paid at first, nothing."""
+    if period.is_opening:
+        return
+    bounds = [
+        line
+        for charge in deal.plan["charges"]
+        for line in bound_lines(
+            deal, period, charge, total([one for one in counted if one.charge == charge["id"]])
+        )
+    ]
+    due = total(counted) + total(bounds)
+    minimum = list(minimum_lines(deal, period, due))
+    yield from (*bounds, *minimum, *commitments.lines(period, due, minimum))
+
+
 def _charged(deal: Deal, fees: Fees, period: Period) -> Iterator[Charged]:
     for charge in deal.plan["charges"]:
         if charge["price"]["model"] == "flat":
             for line, service in fees.lines(charge, period):
                 yield Charged.of(line, period, service)
-        elif charge["price"]["model"] == "capacity":
+        elif charge["price"]["model"] == "capacity" and not period.is_opening:
             for line in capacity_lines(deal, charge, period):
                 yield Charged.of(line, period, period)
-        else:
+        elif charge["price"]["model"] != "capacity":
             yield from _metered(deal, charge, period)
 
 
 def _metered(deal: Deal, charge: dict, period: Period) -> Iterator[Charged]:
-    for line in usage_lines(deal, charge, period):
-        yield Charged.of(line, period, period)
+    if not period.is_opening:
+        for line in usage_lines(deal, charge, period):
+            yield Charged.of(line, period, period)
     after = period_after(deal.contract, deal.interval, period)
     for line in seats_in_advance(deal, charge, period, after):
         yield Charged.of(line, period, after or period)

@@ -55,6 +55,7 @@ def _of_trial(contract: dict) -> Grant:
 def _granted_with(deal: Deal, credit: dict, first: Period) -> Iterator[Grant]:
     """Yield what ends with its periods, and what may be left for those after them."""
     expires, every = day(credit.get("expires")), credit["every_periods"]
+    since = max(first.start, day(credit.get("from")) or first.start)
     later = {"periods": 1, "amount": credit["amount"]} | credit.get("rollover", {"amount": "0"})
     rest = credit.get("priority", 0), credit.get("applies_to")
     for name, amount, periods in (
@@ -65,7 +66,7 @@ def _granted_with(deal: Deal, credit: dict, first: Period) -> Iterator[Grant]:
         if expires is not None and expires < until:
             until = expires
         if amount:
-            yield Grant(f"{credit['id']}:{first.start}{name}", amount, first.start, until, *rest)
+            yield Grant(f"{credit['id']}:{first.start}{name}", amount, since, until, *rest)
 
 
 def _end_of_periods(deal: Deal, first: Period, periods: int) -> date:

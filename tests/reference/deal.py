@@ -32,4 +32,5 @@ class Deal:
         return rounded(amount, minor_units(self.plan["currency"]))
 
     def invoice_id(self, period: Period) -> str:
-        return f"{self.contract['id']}:{period.start}"
+        name = f"{self.contract['id']}:{period.start}"
+        return f"{name}:opening" if period.is_opening else name

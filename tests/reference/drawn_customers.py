@@ -57,6 +57,11 @@ def drawn_case(seed: int, position: int) -> Case:
         plans.append(_plan(dice, f"{customer_id}-other", others) | same_currency)
         contracts += _contracts(dice, f"{customer_id}-other", plans[1], others)
         dimensions += others
+    opened = Dice(f"{seed}/{position}/opened")
+    for contract in contracts:
+        [plan] = [plan for plan in plans if plan["id"] == contract["plan"]]
+        if opened.chance(50) and _is_paid_at_first(contract, plan):
+            contract["opening_invoice"] = True
     customer = {
         "id": customer_id,
         "currency": plans[0]["currency"],
@@ -169,6 +174,16 @@ def _seats_in_advance(contract: dict, plan: dict) -> set[str]:
         for charge, price in prices
         if price["model"] == "seat" and price.get("timing") == "advance"
     }
+
+
+def _is_paid_at_first(contract: dict, plan: dict) -> bool:
+    """Return whether something is certain to be due when a contract begins."""
+    changed = {override["charge"] for override in contract.get("overrides", [])}
+    kept = [charge["price"] for charge in plan["charges"] if charge["id"] not in changed]
+    commitments = contract.get("commitments", [])
+    return any(price.get("timing") in ("advance", "once") for price in kept) or any(
+        "instalments" in commitment and "from" not in commitment for commitment in commitments
+    )
 
 
 def _settled_end(contract: dict, plan: dict, last: date) -> date:

@@ -62,24 +62,27 @@ class Fees:
                 yield line, after if after and line.start >= after.start else period
 
     def _due(self, charge: dict, period: Period, after: Period | None) -> Iterator[Line]:
-        price = price_on(self.deal, charge, period.start)
-        if timing(price) == "once":
-            if charge["id"] not in self.billed_until:
-                yield self._line(charge, period, 1, period, number(price["amount"]))
-        elif self.billed_until.get(charge["id"], period.start) <= period.start:
-            yield from self._own(charge, period, price)
-        self.billed_until[charge["id"]] = period.end
+        if not period.is_opening:
+            yield from self._own(charge, period)
+            self.billed_until[charge["id"]] = period.end
         if after is not None:
             price = price_on(self.deal, charge, after.start)
-            if timing(price) == "advance":
+            if timing(price) in (("advance", "once") if period.is_opening else ("advance",)):
                 amount = number(price["amount"])
-                if by_day(price):
+                if timing(price) == "advance" and by_day(price):
                     amount = exact(amount * after.days / after.full_days)
                 yield self._line(charge, period, 0, after, amount)
                 self.billed_until[charge["id"]] = after.end
 
-    def _own(self, charge: dict, period: Period, price: dict) -> Iterator[Line]:
-        # Whether by day is decided by the price with which the period begins.
+    def _own(self, charge: dict, period: Period) -> Iterator[Line]:
+        # When it is due, and whether by day, is decided by the price with which the period begins.
+        price = price_on(self.deal, charge, period.start)
+        if timing(price) == "once":
+            if charge["id"] not in self.billed_until:
+                yield self._line(charge, period, 1, period, number(price["amount"]))
+            return
+        if self.billed_until.get(charge["id"], period.start) > period.start:
+            return
         if not by_day(price):
             yield self._line(charge, period, 1, period, number(price["amount"]))
             return

@@ -13,11 +13,15 @@ DAYS = {"day": 1, "week": 7}
 
 @dataclass(frozen=True)
 class Period:
-    """The half-open interval of days that one invoice covers, and the full one it lies in."""
+    """The half-open interval of days that one invoice covers, and the full one it lies in.
+
+    An opening invoice is of a day before which nothing is billed: what is paid at first.
+    """
 
     start: date
     end: date
     full_days: int
+    is_opening: bool = False
 
     @property
     def days(self) -> int:
@@ -86,5 +90,13 @@ def begun_periods(contract: dict, interval: str, zone: str, as_of: datetime) -> 
         yield period
 
 
+def opening_of(contract: dict, first: Period) -> list[Period]:
+    """Return what comes before the first period: the day of an opening invoice, or nothing."""
+    if not contract.get("opening_invoice"):
+        return []
+    return [Period(first.start, first.start + timedelta(days=1), first.full_days, is_opening=True)]
+
+
 def period_after(contract: dict, interval: str, period: Period) -> Period | None:
-    return next((p for p in all_periods(contract, interval) if p.start >= period.end), None)
+    end = period.start if period.is_opening else period.end
+    return next((p for p in all_periods(contract, interval) if p.start >= end), None)

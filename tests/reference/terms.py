@@ -52,11 +52,10 @@ class Commitments:
     def lines(self, period: Period, charged: Decimal, minimum: Sequence[Line]) -> Iterator[Line]:
         """Yield what is dearer beyond a commitment, and what is missing at its end.
 
-        Of one in instalments: those that are due, and what is drawn from it.
+        Of one in instalments, what is drawn from it.
         """
         for position, commitment in enumerate(self.deal.contract.get("commitments", []), 1):
             since, until = self._term(commitment)
-            yield from self._instalments(period, position, commitment)
             if not since <= period.start < until:
                 continue
             amount = number(commitment["amount"])
@@ -76,8 +75,15 @@ class Commitments:
             elif period.end >= until and missing > 0:
                 yield whole(self.deal, period, f"commitment/{position}/remainder", missing)
 
+    def instalments(self, period: Period) -> Iterator[Line]:
+        """Yield the instalments that are billed with a period."""
+        for position, commitment in enumerate(self.deal.contract.get("commitments", []), 1):
+            yield from self._instalments(period, position, commitment)
+
     def _instalments(self, period: Period, position: int, commitment: dict) -> Iterator[Line]:
         """Yield what is due with a period: with the next one, or as the first with itself."""
+        following = period.start if period.is_opening else period.end
+        is_opened = self.deal.contract.get("opening_invoice", False)
         count = commitment.get("instalments")
         if count is None:
             return
@@ -91,7 +97,7 @@ class Commitments:
         units = minor_units(self.deal.plan["currency"])
         amounts = split(number(commitment["amount"]), [Decimal(1)] * count, units)
         for part, (due, covered) in enumerate(pairwise(days), 1):
-            if due == period.end or due == period.start == first:
+            if due == following or (not is_opened and due == period.start == first):
                 name = f"commitment/{position}/instalment/{part}"
                 lines = [whole(self.deal, period, name, amounts[part - 1])]
                 percent = number(commitment.get("prepayment_discount"))

@@ -377,6 +377,7 @@ def test_a_contract_knows_its_anchor_trial_and_minimum(
             "anchor_day": 15,
             "billing_start_date": date(2026, 1, 29),
             "minimum_amount": Decimal("99.90"),
+            "has_opening_invoice": False,
         }
     ]
     assert rows["contract_overrides"][1] == {

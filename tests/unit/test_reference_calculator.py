@@ -298,3 +298,15 @@ def test_a_charge_comes_to_its_maximum_after_discounts():
         "2026-01-01/discount/calls/1/1": -90,
         "2026-01-01/discount/calls/maximum": -310,
     }
+
+
+def test_what_is_paid_at_first_is_on_an_opening_invoice():
+    setup = {"id": "setup", "price": {"model": "flat", "amount": "99", "timing": "once"}}
+    terms = {"opening_invoice": True, "minimum": {"amount": "200"}}
+    assert amounts([flat("30", "advance"), setup], end="2026-03-01", **terms) == {
+        "2026-01-01:opening/fee/fee/0": 30,
+        "2026-01-01:opening/fee/setup/0": 99,
+        "2026-01-01/fee/fee/0": 30,
+        "2026-01-01/minimum": 71,
+        "2026-02-01/minimum": 170,
+    }

@@ -115,6 +115,10 @@ START = "start: 2026-02-10"
             f"plan: monthly, {START}, overrides: [{{charge: calls, {PER_UNIT}}}]",
             "overrides[0].charge: there is no charge in the plan monthly called calls",
         ),
+        (
+            f"plan: monthly, {START}, opening_invoice: true",
+            "opening_invoice: nothing is paid when the contract begins: the plan monthly has no",
+        ),
         ("plan: monthly, start: 0001-01-01", "start: 0001-01-01 is not between 1970 and 2999"),
         (f"plan: monthly, {START}, end: 9999-12-31", "end: 9999-12-31 is not between 1970 and"),
     ],

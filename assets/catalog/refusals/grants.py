@@ -6,7 +6,7 @@ from datetime import date
 from sqlalchemy import Connection, select
 
 from assets.catalog.refusals.errors import CatalogRefused
-from assets.invoicing.standing import standing_invoices
+from assets.invoicing.standing import IN_ORDER, standing_invoices
 from models.catalog import Catalog
 from models.period_days import MONTHS
 from models.tables import catalog as tables
@@ -90,7 +90,7 @@ def _countings_of_closed_periods(connection: Connection) -> Iterator[tuple[str, 
             (standing.c.contract_id == grants.c.contract_id)
             & (standing.c.catalog_version == grants.c.catalog_version),
         )
-        .where(grants.c.every_periods.is_not(None), standing.c.kind == "period")
+        .where(grants.c.every_periods.is_not(None), standing.c.kind.in_(IN_ORDER))
         .distinct()
         .order_by(grants.c.contract_id, grants.c.credit_id, grants.c.valid_from)
     )

@@ -1,4 +1,4 @@
-"""Invoices that stand, and that a catalog contradicts: in their currency or in what they say."""
+"""Invoices that stand, and that a catalog contradicts: in currency, day, or what they say."""
 
 from sqlalchemy import Connection, select
 
@@ -68,4 +68,27 @@ def refuse_changed_invoices(connection: Connection, catalog: Catalog) -> None:
             f"invoices that are finalised are written otherwise now: {', '.join(changed)}. Nobody "
             "would be billed for the difference. Write another invoice for it, or void this one "
             "first"
+        )
+
+
+def refuse_moved_starts(connection: Connection, catalog: Catalog) -> None:
+    """Raise where a contract begins on another day than the opening invoice that it has."""
+    standing = standing_invoices()
+    opened = connection.execute(
+        select(standing.c.contract_id, standing.c.period_start, standing.c.invoice_number)
+        .where(standing.c.kind == "opening", standing.c.contract_id.in_(catalog.contracts))
+        .order_by(standing.c.invoice_sequence)
+    )
+    starts = {id_: contract.billing_start for id_, contract in catalog.contracts.items()}
+    moved = [
+        f"{row.contract_id} ({starts[row.contract_id]} instead of {row.period_start}, "
+        f"{row.invoice_number})"
+        for row in opened
+        if starts[row.contract_id] != row.period_start
+    ]
+    if moved:
+        raise CatalogRefused(
+            f"contracts begin on another day than their opening invoices: {', '.join(moved)}. What "
+            "was paid for their first days would be asked for again, or never. Keep the day, or "
+            "void the opening invoice first"
         )

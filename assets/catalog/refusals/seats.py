@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Text, cast, exists, select
 
 from assets.catalog.refusals.errors import CatalogRefused
-from assets.invoicing.standing import standing_invoices
+from assets.invoicing.standing import IN_ORDER, standing_invoices
 from models.catalog import Catalog
 from models.catalog_rows import catalog_rows
 from models.tables import billing
@@ -64,7 +64,7 @@ def _taken_off_seats(connection: Connection, catalog: Catalog) -> Sequence[Row[A
         .join(
             standing,
             (standing.c.invoice_id == lines.c.invoice_id)
-            & (standing.c.period_end <= lines.c.period_start),
+            & ((standing.c.period_end <= lines.c.period_start) | (standing.c.kind == "opening")),
         )
         .join(
             discounts,
@@ -74,7 +74,7 @@ def _taken_off_seats(connection: Connection, catalog: Catalog) -> Sequence[Row[A
             & (cast(discounts.c.discount_number, Text) == lines.c.reference_id),
         )
         .where(
-            standing.c.kind == "period",
+            standing.c.kind.in_(IN_ORDER),
             lines.c.kind == "discount",
             lines.c.dimension_id.is_not(None),
             discounts.c.percent.is_not(None),

@@ -11,12 +11,13 @@ periods as (
 
     select
         invoice_id,
+        kind,
         contract_id,
         billed_customer_id,
         currency,
         period_start,
         is_closed
-    from {{ ref('int_contract_periods') }}
+    from {{ ref('int_contract_invoices') }}
 
 ),
 
@@ -25,6 +26,7 @@ all_invoices as (
     select
         invoice_id,
         invoice_number,
+        kind,
         contract_id,
         customer_id,
         currency,
@@ -38,6 +40,7 @@ closed_periods as (
 
     select
         invoice_id,
+        kind,
         contract_id,
         invoice_number,
         period_end
@@ -144,7 +147,10 @@ paid_in_advance as (
     inner join closed_periods
         on
             closed_lines.invoice_id = closed_periods.invoice_id
-            and closed_lines.period_start >= closed_periods.period_end
+            and (
+                closed_lines.period_start >= closed_periods.period_end
+                or closed_periods.kind = 'opening'
+            )
     left join contract_ends
         on closed_periods.contract_id = contract_ends.contract_id
     left join booked
@@ -233,6 +239,7 @@ open_invoices as (
     select
         closed.invoice_id as adjusted_invoice_id,
         open_periods.invoice_id,
+        open_periods.kind,
         open_periods.period_start,
         open_periods.ended_on,
         0 as distance
@@ -247,6 +254,7 @@ open_invoices as (
     select
         closed.invoice_id as adjusted_invoice_id,
         open_periods.invoice_id,
+        open_periods.kind,
         open_periods.period_start,
         open_periods.ended_on,
         1 as distance
@@ -265,11 +273,11 @@ candidates as (
         invoice_id,
         row_number() over (
             partition by adjusted_invoice_id
-            order by distance, period_start, invoice_id
+            order by distance, period_start, kind, invoice_id
         ) as preference,
         row_number() over (
             partition by adjusted_invoice_id
-            order by ended_on desc, period_start asc, distance asc, invoice_id asc
+            order by ended_on desc, period_start asc, distance asc, kind asc, invoice_id asc
         ) as preference_of_unused
     from open_invoices
 

@@ -4,13 +4,14 @@ periods as (
 
     select
         invoice_id,
+        kind,
         catalog_version,
         contract_id,
         plan_id,
         next_period_start,
         next_period_end,
         next_full_period_days
-    from {{ ref('int_contract_periods') }}
+    from {{ ref('int_contract_invoices') }}
     where next_period_start is not null
 
 ),
@@ -21,6 +22,9 @@ charges as (
         catalog_version,
         plan_id,
         charge_id,
+        position,
+        name,
+        dimension_id,
         included_quantity,
         price_id
     from {{ source('catalog', 'charges') }}
@@ -56,12 +60,14 @@ prices as (
         price_id,
         model,
         flat_amount,
-        is_prorated
+        timing,
+        is_prorated and timing <> 'once' as is_prorated
     from {{ source('catalog', 'prices') }}
-    where timing = 'advance'
+    where timing in ('advance', 'once')
 
 )
 
+-- A fee that is due once is paid in advance where there is an opening invoice.
 -- What was invoiced for days after the contract's end is not used: a fee by day ends with it. Seats
 -- are settled with the period they are for, and any other fee is whole, if that period begins.
 select
@@ -70,7 +76,11 @@ select
     periods.catalog_version::text as catalog_version,
     periods.contract_id::text as contract_id,
     prices.price_id::text as price_id,
+    charges.position::integer as position,
+    charges.name::text as name,
+    charges.dimension_id::text as dimension_id,
     prices.model::text as model,
+    prices.timing::text as timing,
     prices.flat_amount::numeric(38, 12) as flat_amount,
     prices.is_prorated::boolean as is_prorated,
     charges.included_quantity::numeric(38, 9) as included_quantity,
@@ -101,4 +111,6 @@ inner join prices
         and coalesce(overrides.price_id, charges.price_id) = prices.price_id
 left join contract_ends
     on periods.contract_id = contract_ends.contract_id
-where contract_ends.ended_on is null or periods.next_period_start < contract_ends.ended_on
+where
+    (prices.timing = 'advance' or periods.kind = 'opening')
+    and coalesce(periods.next_period_start < contract_ends.ended_on, true)

@@ -21,9 +21,10 @@ periods as (
 
     select
         invoice_id,
+        kind,
         contract_id,
         period_end_at
-    from {{ ref('int_contract_periods') }}
+    from {{ ref('int_contract_invoices') }}
     where not is_closed
 
 ),
@@ -76,11 +77,12 @@ negative_periods as (
 
     select
         periods.contract_id,
+        periods.kind,
         periods.period_end_at
     from periods
     inner join subtotals
         on periods.invoice_id = subtotals.invoice_id
-    group by periods.contract_id, periods.invoice_id, periods.period_end_at
+    group by periods.contract_id, periods.invoice_id, periods.kind, periods.period_end_at
     having sum(subtotals.amount) < 0
 
 ),
@@ -93,7 +95,10 @@ waiting as (
     inner join negative_periods
         on
             wallets.contract_id = negative_periods.contract_id
-            and wallets.period_start_at >= negative_periods.period_end_at
+            and (
+                wallets.period_start_at >= negative_periods.period_end_at
+                or negative_periods.kind = 'opening'
+            )
 
 ),
 

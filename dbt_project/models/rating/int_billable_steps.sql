@@ -71,22 +71,12 @@ seat_levels as (
         invoice_id,
         charge_id,
         part_number,
+        dimension_id,
+        included_quantity,
         level_start,
         seats,
         billable_seats
     from {{ ref('int_seat_levels') }}
-
-),
-
--- Seats in advance are of no part of their period.
-charges as (
-
-    select distinct
-        invoice_id,
-        charge_id,
-        dimension_id,
-        included_quantity
-    from parts
 
 ),
 
@@ -131,8 +121,8 @@ counted as (
         seat_levels.invoice_id,
         seat_levels.charge_id,
         seat_levels.part_number,
-        charges.dimension_id,
-        charges.included_quantity,
+        seat_levels.dimension_id,
+        seat_levels.included_quantity,
         jsonb_build_object('since', seat_levels.level_start) as pricing_group,
         seat_levels.seats as quantity,
         seat_levels.billable_seats as quantity_beyond,
@@ -142,10 +132,6 @@ counted as (
         null::numeric as package_size,
         null as package_rounding
     from seat_levels
-    inner join charges
-        on
-            seat_levels.invoice_id = charges.invoice_id
-            and seat_levels.charge_id = charges.charge_id
 
 ),
 

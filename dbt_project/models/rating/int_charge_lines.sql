@@ -5,7 +5,7 @@ periods as (
     select
         invoice_id,
         minor_units
-    from {{ ref('int_contract_periods') }}
+    from {{ ref('int_contract_invoices') }}
 
 ),
 
@@ -23,17 +23,6 @@ parts as (
         part_start,
         part_end
     from {{ ref('int_charge_parts') }}
-
-),
-
-charge_names as (
-
-    select distinct
-        invoice_id,
-        charge_id,
-        position,
-        name
-    from parts
 
 ),
 
@@ -96,6 +85,8 @@ fees as (
         invoice_id,
         charge_id,
         part_number,
+        position,
+        name,
         fee_start,
         fee_end,
         full_amount,
@@ -243,24 +234,20 @@ fee_lines as (
         'fee' as kind,
         fees.charge_id,
         fees.part_number,
-        charge_names.position,
+        fees.position,
         null as dimension_id,
         fees.fee_start as period_start,
         fees.fee_end as period_end,
         null::numeric as quantity,
         null::numeric as billable_quantity,
         fees.exact_amount,
-        charge_names.name as description,
+        fees.name as description,
         jsonb_build_object(
             'full_amount', fees.full_amount,
             'billed_days', fees.billed_days,
             'full_period_days', fees.full_period_days
         ) as explanation
     from fees
-    inner join charge_names
-        on
-            fees.invoice_id = charge_names.invoice_id
-            and fees.charge_id = charge_names.charge_id
     where fees.exact_amount <> 0
 
 ),

@@ -13,7 +13,7 @@ closed_periods as (
 
     select catalog_version
     from {{ ref('int_closed_invoices') }}
-    where not is_void and kind = 'period'
+    where not is_void and kind in ('opening', 'period')
 
 ),
 

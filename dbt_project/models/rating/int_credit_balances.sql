@@ -6,7 +6,7 @@ open_periods as (
         contract_id,
         currency,
         min(period_start) as open_from
-    from {{ ref('int_contract_periods') }}
+    from {{ ref('int_contract_invoices') }}
     where not is_closed
     group by contract_id, currency
 

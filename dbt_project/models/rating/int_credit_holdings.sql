@@ -9,7 +9,7 @@ periods as (
         timezone,
         period_start,
         is_closed
-    from {{ ref('int_contract_periods') }}
+    from {{ ref('int_contract_invoices') }}
 
 ),
 

@@ -7,7 +7,7 @@ periods as (
         contract_id,
         period_start,
         period_end
-    from {{ ref('int_contract_periods') }}
+    from {{ ref('int_contract_invoices') }}
     where not is_closed
 
 ),

@@ -8,7 +8,7 @@ periods as (
         customer_id,
         currency,
         period_end_at
-    from {{ ref('int_contract_periods') }}
+    from {{ ref('int_contract_invoices') }}
     where not is_closed
 
 ),

@@ -4,10 +4,11 @@ periods as (
 
     select
         invoice_id,
+        kind,
         contract_id,
         period_start,
         period_end
-    from {{ ref('int_contract_periods') }}
+    from {{ ref('int_contract_invoices') }}
     where not is_closed
 
 ),
@@ -27,6 +28,7 @@ running as (
 
     select
         periods.invoice_id,
+        periods.kind,
         periods.contract_id,
         periods.period_start,
         periods.period_end,
@@ -60,7 +62,7 @@ select
     period_end::date as period_end,
     row_number() over (
         partition by contract_id
-        order by period_start, charge_id nulls first
+        order by period_start, kind, charge_id nulls first
     )::integer as need_number,
     charge_id::text as charge_id,
     need::numeric(20, 3) as amount

@@ -1,11 +1,12 @@
 with
 
-periods as (
+of_contracts as (
 
     select
         invoice_id,
-        contract_id || ':' || period_start as invoice_key,
-        'period' as kind,
+        contract_id || ':' || period_start
+        || case when kind = 'opening' then ':opening' else '' end as invoice_key,
+        kind,
         revision,
         catalog_version,
         billed_customer_id as customer_id,
@@ -18,7 +19,7 @@ periods as (
         period_end,
         period_start_at,
         period_end_at
-    from {{ ref('int_contract_periods') }}
+    from {{ ref('int_contract_invoices') }}
     where not is_closed
 
 ),
@@ -48,7 +49,7 @@ off_cycle as (
 drafts as (
 
     select *
-    from periods
+    from of_contracts
 
     union all
 

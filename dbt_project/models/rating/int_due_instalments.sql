@@ -10,7 +10,7 @@ periods as (
         period_start,
         next_period_start,
         is_closed
-    from {{ ref('int_contract_periods') }}
+    from {{ ref('int_contract_invoices') }}
 
 ),
 

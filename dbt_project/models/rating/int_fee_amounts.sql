@@ -4,12 +4,14 @@ periods as (
 
     select
         invoice_id,
+        kind,
         contract_id,
         period_start,
         period_end,
+        next_period_start,
         next_period_end,
         is_closed
-    from {{ ref('int_contract_periods') }}
+    from {{ ref('int_contract_invoices') }}
 
 ),
 
@@ -20,6 +22,8 @@ parts as (
         charge_id,
         part_number,
         catalog_version,
+        position,
+        name,
         price_id,
         part_start,
         part_end,
@@ -35,6 +39,9 @@ advance_prices as (
     select
         invoice_id,
         charge_id,
+        position,
+        name,
+        timing,
         next_period_start,
         next_period_end,
         next_full_period_days,
@@ -128,17 +135,20 @@ invoiced_before as (
 
 ),
 
--- A draft behind another draft: what that one bills in advance is not in any invoice yet.
+-- A draft behind another draft: what that one bills, for the period at hand or once, is not in any
+-- invoice yet. The opening invoice comes before the period that begins on the same day.
 open_periods as (
 
     select
         invoice_id,
-        row_number() over (
-            partition by contract_id
-            order by period_start
-        ) as open_number
+        row_number() over drafts as open_number,
+        lag(next_period_start) over drafts as paid_from
     from periods
     where not is_closed
+    window drafts as (
+        partition by contract_id
+        order by period_start, kind
+    )
 
 ),
 
@@ -149,7 +159,11 @@ opening_prices as (
         parts.charge_id,
         prices.timing,
         prices.is_prorated and prices.timing <> 'once' as is_prorated,
-        coalesce(open_periods.open_number, 1) > 1 as follows_a_draft
+        case prices.timing
+            when 'arrears' then false
+            when 'once' then coalesce(open_periods.open_number > 1, false)
+            else coalesce(open_periods.paid_from = parts.part_start, false)
+        end as is_billed_by_a_draft
     from parts
     inner join prices
         on
@@ -169,6 +183,8 @@ own_period as (
         parts.invoice_id,
         parts.charge_id,
         parts.part_number,
+        parts.position,
+        parts.name,
         case
             when opening_prices.timing = 'once' then parts.part_start
             else greatest(parts.part_start, invoiced_before.invoiced_until)
@@ -194,10 +210,7 @@ own_period as (
     where
         -- A fee that is not prorated is due once a period, at the price the period begins with.
         (parts.part_number = 1 or opening_prices.is_prorated)
-        and case
-            when opening_prices.timing = 'arrears' then true
-            else not opening_prices.follows_a_draft
-        end
+        and not opening_prices.is_billed_by_a_draft
         and case
             when opening_prices.timing = 'once' then invoiced_before.charge_id is null
             when invoiced_before.invoiced_until is null then true
@@ -213,6 +226,8 @@ next_period as (
         advance_prices.invoice_id,
         advance_prices.charge_id,
         0 as part_number,
+        advance_prices.position,
+        advance_prices.name,
         greatest(advance_prices.next_period_start, invoiced_before.next_invoiced_until)
             as fee_start,
         advance_prices.next_period_end as fee_end,
@@ -226,6 +241,7 @@ next_period as (
             and advance_prices.charge_id = invoiced_before.charge_id
     where
         case
+            when advance_prices.timing = 'once' then invoiced_before.charge_id is null
             when invoiced_before.next_invoiced_until is null then true
             when advance_prices.is_prorated
                 then invoiced_before.next_invoiced_until < advance_prices.next_period_end
@@ -250,6 +266,8 @@ select
     invoice_id::text as invoice_id,
     charge_id::text as charge_id,
     part_number::integer as part_number,
+    position::integer as position,
+    name::text as name,
     fee_start::date as fee_start,
     fee_end::date as fee_end,
     flat_amount::numeric(38, 12) as full_amount,

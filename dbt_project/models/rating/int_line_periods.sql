@@ -19,6 +19,7 @@ periods as (
 
     select
         invoice_id,
+        kind,
         contract_id,
         catalog_version,
         minor_units,
@@ -28,7 +29,7 @@ periods as (
         next_period_start,
         next_period_end,
         next_full_period_days
-    from {{ ref('int_contract_periods') }}
+    from {{ ref('int_contract_invoices') }}
 
 ),
 
@@ -56,6 +57,7 @@ lines_in_advance as (
     left join periods as following
         on
             billed_with.contract_id = following.contract_id
+            and following.kind = 'period'
             and lines.period_start >= following.period_start
             and lines.period_start < following.period_end
     where lines.part_number = 0

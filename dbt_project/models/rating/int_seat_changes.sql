@@ -7,6 +7,7 @@ parts as (
         charge_id,
         part_number,
         catalog_version,
+        contract_id,
         dimension_id,
         price_id,
         timezone,
@@ -32,6 +33,16 @@ advance_prices as (
         charge_id
     from {{ ref('int_advance_prices') }}
     where model = 'seat'
+
+),
+
+openings as (
+
+    select
+        invoice_id,
+        contract_id,
+        period_start
+    from {{ ref('int_opening_invoices') }}
 
 ),
 
@@ -107,6 +118,7 @@ seat_parts as (
         parts.invoice_id,
         parts.charge_id,
         parts.part_number,
+        parts.contract_id,
         parts.timezone,
         parts.part_start,
         min(parts.part_start) over (partition by parts.invoice_id, parts.charge_id) as first_day,
@@ -210,6 +222,7 @@ changes as (
 
     select
         day_changes.invoice_id,
+        seat_parts.contract_id,
         day_changes.charge_id,
         day_changes.changed_on,
         {{ round_by_mode(
@@ -229,6 +242,31 @@ changes as (
         day_changes.added_seats <> 0
         or day_changes.changed_on = seat_parts.first_day
 
+),
+
+-- What an opening invoice bills in advance are the seats of the first period's first day.
+all_changes as (
+
+    select
+        invoice_id,
+        charge_id,
+        changed_on,
+        seats
+    from changes
+
+    union all
+
+    select
+        openings.invoice_id,
+        changes.charge_id,
+        changes.changed_on,
+        changes.seats
+    from openings
+    inner join changes
+        on
+            openings.contract_id = changes.contract_id
+            and openings.period_start = changes.changed_on
+
 )
 
 select
@@ -242,4 +280,4 @@ select
             order by changed_on
         )
     )::numeric(38, 9) as highest_seats
-from changes
+from all_changes

@@ -11,24 +11,26 @@ periods as (
 
     select
         invoice_id,
+        kind,
         contract_id,
         minor_units,
         period_start,
         period_end,
         is_closed
-    from {{ ref('int_contract_periods') }}
+    from {{ ref('int_contract_invoices') }}
 
 ),
 
 charges as (
 
-    select distinct
+    select
         invoice_id,
         charge_id,
         position,
         name,
         dimension_id
-    from {{ ref('int_charge_parts') }}
+    from {{ ref('int_advance_prices') }}
+    where model = 'seat'
 
 ),
 
@@ -116,6 +118,7 @@ settled as (
     inner join periods
         on
             in_advance.contract_id = periods.contract_id
+            and periods.kind = 'period'
             and in_advance.level_start >= periods.period_start
             and in_advance.level_start < periods.period_end
     group by periods.invoice_id, in_advance.charge_id

@@ -98,7 +98,8 @@ lines as (
         taxes.is_inclusive and taxes.tax_exempt = 'none' as is_included,
         taxed.net_amount,
         case
-            when taxes.scope <> 'all' or drafts.kind <> 'period' then charges.taxable_amounts
+            when taxes.scope <> 'all' or drafts.kind in ('manual', 'top_up')
+                then charges.taxable_amounts
         end as charges,
         case when taxes.is_inclusive then 0 else taxed.tax_amount end as added_amount,
         round(case when taxes.is_inclusive then taxed.tax_amount else 0 end, drafts.minor_units)

@@ -13,13 +13,14 @@ periods as (
 
     select
         invoice_id,
+        kind,
         contract_id,
         customer_id,
         plan_id,
         timezone,
         period_start_at,
         period_end_at
-    from {{ ref('int_contract_periods') }}
+    from {{ ref('int_contract_invoices') }}
     where not is_closed
 
 ),
@@ -95,7 +96,7 @@ running as (
         {{ local_date('parameters.as_of', 'periods.timezone') }} as today
     from periods
     inner join parameters
-        on periods.period_end_at > parameters.as_of
+        on periods.period_end_at > parameters.as_of and periods.kind = 'period'
     inner join wallets
         on
             periods.contract_id = wallets.contract_id
