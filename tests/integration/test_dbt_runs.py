@@ -1,5 +1,6 @@
 """Runs of dbt: connections outlive a node, what it leaves behind does not, comments stay."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from sqlalchemy import text
 
 from connectors.dbt import run_project
 from connectors.warehouse import Warehouse
+from tests.pipeline import Pipeline
 
 STAGING = ["run", "--select", "staging"]
 
@@ -36,6 +38,14 @@ def test_a_node_that_fails_leaves_nothing_to_the_next(tmp_path: Path) -> None:
     failed = [result for result in run_project(tests, tmp_path) if not result.is_successful]
     assert len(failed) > 8
     assert all("does not exist" in result.message for result in failed)
+
+
+def test_every_unit_test_of_the_models_passes(pipeline: Pipeline, tmp_path: Path) -> None:
+    """dbt asks the warehouse for the columns of what a model reads: they have to be there."""
+    pipeline.build(datetime(2026, 9, 1, tzinfo=UTC), "path:models")
+    results = list(run_project(["test", "--select", "test_type:unit"], tmp_path / "unit"))
+    assert [result for result in results if not result.is_successful] == []
+    assert results
 
 
 @pytest.mark.usefixtures("database_environment")
