@@ -26,6 +26,7 @@ all_invoices as (
     select
         invoice_id,
         invoice_number,
+        document_number,
         kind,
         contract_id,
         customer_id,
@@ -288,7 +289,8 @@ adjustments as (
     select
         open_differences.*,
         candidates.invoice_id,
-        all_invoices.invoice_number
+        all_invoices.invoice_number,
+        all_invoices.document_number
     from open_differences
     inner join all_invoices
         on open_differences.adjusted_invoice_id = all_invoices.invoice_id
@@ -318,7 +320,7 @@ select
     period_end::date as period_end,
     quantity::numeric(38, 9) as quantity,
     amount::numeric(20, 3) as amount,
-    (description || ', adjusting invoice ' || invoice_number)::text as description,
+    (description || ', adjusting invoice ' || document_number)::text as description,
     jsonb_build_object(
         'invoice', adjusted_invoice_id,
         'invoice_number', invoice_number,

@@ -13,6 +13,10 @@ invoices as (
         invoice_id,
         invoice_sequence,
         invoice_number,
+        first_value(invoice_number) over (
+            partition by document_id
+            order by invoice_sequence
+        ) as document_number,
         kind,
         invoice_key,
         contract_id,
@@ -46,6 +50,7 @@ select
     invoices.customer_id::text as customer_id,
     invoices.currency::text as currency,
     invoices.invoice_number::text as invoice_number,
+    invoices.document_number::text as document_number,
     invoices.kind::text as kind,
     invoices.invoice_key::text as invoice_key,
     invoices.contract_id::text as contract_id,
