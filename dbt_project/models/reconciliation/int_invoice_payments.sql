@@ -39,21 +39,22 @@ due as (
         ) as due_before,
         row_number() over (
             partition by invoices.document_id
-            order by invoices.invoice_sequence desc
-        ) = 1 as is_last
+            order by invoices.amount_due > 0 desc, invoices.invoice_sequence desc
+        ) = 1 as is_last_due
     from invoices
     inner join stripe_invoices
         on invoices.document_id = stripe_invoices.document_id
 
 )
 
--- The last one takes what is left, with what Stripe Tax has added: together they are what was paid.
+-- The last one with anything due takes what is left, with what Stripe Tax has added: together they
+-- are what was paid.
 select
     invoice_id::text as invoice_id,
     stripe_invoice_id::text as stripe_invoice_id,
     status::text as payment_status,
     case
-        when is_last then greatest(amount_paid - due_before, 0)
+        when is_last_due then greatest(amount_paid - due_before, 0)
         else least(greatest(amount_paid - due_before, 0), amount_due)
     end::numeric(20, 3) as amount_paid
 from due
