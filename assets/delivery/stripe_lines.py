@@ -14,6 +14,9 @@ LINES_PER_INVOICE = 250
 DESCRIPTION_CHARACTERS = 500
 METADATA_CHARACTERS = 500
 DAY = timedelta(days=1)
+# What is put together last comes first; fees, credits and the like are in between.
+WEIGHTS = {"tax": 0, "usage": 2}
+OTHER = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,9 @@ class BillLine:
 def stripe_lines(lines: Sequence[BillLine], timezone: str) -> list[StripeLine]:
     """Return the lines of an invoice for Stripe; their amounts add up to the same total.
 
-    Above Stripe's 250 lines the smallest lines of usage are put together into one, which says how
-    many they are; the warehouse keeps them all.
+    Above Stripe's 250 lines the smallest are put together into one, which says how many they are:
+    of usage first, then of fees and the like, and of taxes only where they alone are too many. The
+    warehouse keeps them all.
     """
     shown, folded = split(lines)
     made = [stripe_line(line, timezone) for line in shown]
@@ -75,7 +79,8 @@ def split(lines: Sequence[BillLine]) -> tuple[list[BillLine], list[BillLine]]:
     if len(lines) <= LINES_PER_INVOICE:
         return list(lines), []
     by_weight = sorted(
-        lines, key=lambda line: (line.kind == "usage", -abs(line.amount), line.line_number)
+        lines,
+        key=lambda line: (WEIGHTS.get(line.kind, OTHER), -abs(line.amount), line.line_number),
     )
     shown, folded = by_weight[: LINES_PER_INVOICE - 1], by_weight[LINES_PER_INVOICE - 1 :]
     return sorted(shown, key=lambda line: line.line_number), folded
