@@ -80,14 +80,15 @@ def idempotency_key(name: str, step: str, attempt: int) -> str:
     return f"{name}:{step}:{attempt}"
 
 
-def begin_attempt(connection: Connection, invoice_id: str, now: datetime) -> Attempt:
-    """Take up an invoice: refuse what may not be posted, and note the attempt.
+def begin_attempt(connection: Connection, bill: Bill, now: datetime) -> Attempt:
+    """Take up a document: refuse what may not be posted, and note the attempt.
 
     While the outcome of earlier calls is unknown, their keys are used again: such a call may still
     be executed. New keys are taken once Stripe has answered with an error, which it would only
     repeat, and when it may have forgotten the old ones.
     """
-    row = outbox_row(connection, invoice_id, now)
+    invoice_id = bill.invoice_id
+    row = outbox_row(connection, bill, now)
     is_first = row.first_tried_at is None
     is_answered = row.last_http_status is not None or row.state == "failed"
     is_old = not is_first and now - row.key_since > KEY_LIFETIME
@@ -114,9 +115,9 @@ def begin_attempt(connection: Connection, invoice_id: str, now: datetime) -> Att
     return attempt
 
 
-def outbox_row(connection: Connection, invoice_id: str, now: datetime) -> Row:
-    """Return the locked row of an approved invoice, new where approval made none."""
-    events, table = billing.invoice_events, billing.outbox
+def outbox_row(connection: Connection, bill: Bill, now: datetime) -> Row:
+    """Return the locked row of an approved document, new where approval made none."""
+    events, table, invoice_id = billing.invoice_events, billing.outbox, bill.invoice_id
     happened: set[str] = set(
         connection.execute(
             select(events.c.event).where(events.c.invoice_id == invoice_id)
@@ -126,6 +127,11 @@ def outbox_row(connection: Connection, invoice_id: str, now: datetime) -> Row:
         raise PostingError(f"invoice {invoice_id} is not approved; meterhouse approve does that")
     if "voided" in happened:
         raise PostingError(f"invoice {invoice_id} is void and will not be posted")
+    # A row of it would fail again whenever what waits is posted.
+    if bill.total <= 0:
+        raise PostingError(
+            f"there is nothing to pay on invoice {invoice_id}, so there is nothing to post"
+        )
     connection.execute(
         insert(table)
         .values(invoice_id=invoice_id, state="pending", attempt=0, updated_at=now)

@@ -95,7 +95,7 @@ def post_invoice(
     with warehouse.locked(posting_lock(invoice_id)):
         with warehouse.begin() as connection:
             bill = read_bill(connection, invoice_id)
-            attempt = begin_attempt(connection, invoice_id, now)
+            attempt = begin_attempt(connection, bill, now)
         if attempt.is_posted:
             return known_outcome(warehouse, attempt)
         try:
@@ -149,8 +149,6 @@ class Posting:
 
     def run(self) -> StripeInvoice:
         """Return the invoice in Stripe, finalised and equal to ours."""
-        if self.bill.total <= 0:
-            raise PostingError("there is nothing to pay on it, so there is nothing to post")
         invoice = self._draft()
         if invoice.status == "draft":
             invoice = self._with_lines(invoice)

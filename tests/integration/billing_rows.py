@@ -152,7 +152,7 @@ def approved_invoice(
                 for step in steps
             ],
         )
-        if is_approved and document_id is None:
+        if is_approved and document_id is None and total > 0:
             connection.execute(
                 insert(billing.outbox),
                 {
