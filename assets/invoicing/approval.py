@@ -157,8 +157,10 @@ def refuse_spent_credit(connection: Connection, state: DocumentState) -> None:
             connection.execute(SPENDERS, {"invoice_id": invoice_id}).scalars().all()
         )
         if spenders:
+            first, *others = state.numbers.values()
+            beside = f", which is on the same document {first}," if others else ""
             raise InvoiceStateError(
-                f"the credit of {number} is spent by {', '.join(spenders)}: "
+                f"the credit of {number}{beside} is spent by {', '.join(spenders)}: "
                 "void what has spent it first"
             )
 

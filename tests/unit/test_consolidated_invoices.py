@@ -3,7 +3,11 @@
 from datetime import date
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
+import pytest
+
+from assets.invoicing.approval import DocumentState, InvoiceStateError, refuse_spent_credit
 from assets.invoicing.closing import Held, documents, held_together
 from models.invoice import invoice_number
 
@@ -61,6 +65,25 @@ def test_one_that_is_held_holds_all() -> None:
         Held("c", "it is to be on a document with b: its grace"),
         Held("d", "its source"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "reason"),
+    [
+        (
+            ["INV-1", "INV-1-2"],
+            "of INV-1-2, which is on the same document INV-1, is spent by INV-5:",
+        ),
+        (["INV-1-2"], "of INV-1-2 is spent by INV-5:"),
+    ],
+)
+def test_a_document_with_credit_spent_is_not_voided(numbers: list[str], reason: str) -> None:
+    spenders = {"INV-1": [], "INV-1-2": ["INV-5"]}
+    found = {"scalars.return_value.all.side_effect": [spenders[number] for number in numbers]}
+    connection = Mock(**{f"execute.return_value.{name}": said for name, said in found.items()})
+    state = DocumentState(numbers[0], {number: number for number in numbers}, frozenset())
+    with pytest.raises(InvoiceStateError, match=f"the credit {reason} void"):
+        refuse_spent_credit(connection, state)
 
 
 def test_the_first_invoice_has_the_number_of_the_document() -> None:
