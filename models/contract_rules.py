@@ -168,9 +168,15 @@ def _instalments(
         )
     prices = [charge.price for charge in plan.charges]
     prices += [override.price for override in contract.overrides]
-    if any(getattr(price, "timing", None) == "advance" for price in prices):
+    timings = {getattr(price, "timing", None) for price in prices}
+    if "advance" in timings:
         yield place.problem(
             "what is billed in advance cannot draw on instalments; bill it in arrears"
+        )
+    if "once" in timings and contract.opening_invoice:
+        yield place.problem(
+            "a fee that is billed once, with the opening invoice, cannot draw on instalments; "
+            "write it as an invoice of its own"
         )
 
 

@@ -107,6 +107,12 @@ def rows_of(folder: Path, terms: str) -> dict[str, list[dict[str, Any]]]:
             "beside a minimum of each period",
         ),
         (
+            "commitments: [{amount: 12, instalments: 12}], opening_invoice: true, "
+            "overrides: [{charge: platform, price: {model: flat, amount: 5, timing: once}}]",
+            "commitments[0].instalments: a fee that is billed once, with the opening invoice, "
+            "cannot draw on instalments",
+        ),
+        (
             "credits: [{id: x, amount: 5, applies_to: []}]",
             "credits[0].applies_to: needs at least one; without the key, all are meant",
         ),

@@ -7,6 +7,7 @@ periods as (
         customer_id,
         currency,
         timezone,
+        kind,
         period_start,
         is_closed
     from {{ ref('int_contract_invoices') }}
@@ -50,7 +51,11 @@ contracts as (
         customer_id,
         currency,
         timezone,
-        row_number() over (partition by contract_id order by period_start desc) as recency
+        row_number() over (
+            partition by contract_id
+            -- The opening invoice comes before the period that begins on the same day.
+            order by period_start desc, kind desc
+        ) as recency
     from periods
 
 ),

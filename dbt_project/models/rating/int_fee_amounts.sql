@@ -142,7 +142,8 @@ open_periods as (
     select
         invoice_id,
         row_number() over drafts as open_number,
-        lag(next_period_start) over drafts as paid_from
+        lag(next_period_start) over drafts as paid_from,
+        lag(next_period_end) over drafts as paid_until
     from periods
     where not is_closed
     window drafts as (
@@ -162,7 +163,11 @@ opening_prices as (
         case prices.timing
             when 'arrears' then false
             when 'once' then coalesce(open_periods.open_number > 1, false)
-            else coalesce(open_periods.paid_from = parts.part_start, false)
+            else coalesce(
+                open_periods.paid_from <= parts.part_start
+                and parts.part_start < open_periods.paid_until,
+                false
+            )
         end as is_billed_by_a_draft
     from parts
     inner join prices

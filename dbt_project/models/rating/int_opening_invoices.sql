@@ -46,6 +46,7 @@ invoices as (
         invoice_sequence,
         voided_at_sequence,
         period_start,
+        period_end,
         is_void
     from {{ ref('int_closed_invoices') }}
     where kind in ('opening', 'period')
@@ -77,11 +78,12 @@ revisions as (
 ),
 
 -- The invoice of a period bills what no opening invoice has billed. So it is late for one, unless
--- that invoice found one beside it which was voided since.
+-- that invoice found one beside it which was voided since. Then it is for the days of that invoice.
 open_invoices as (
 
     select
         first_periods.*,
+        coalesce(invoices.period_end, first_periods.period_end) as billed_until,
         false as is_closed
     from first_periods
     inner join parameters
@@ -92,6 +94,11 @@ open_invoices as (
             and first_periods.contract_id = contracts.contract_id
     left join contracts_invoiced
         on first_periods.contract_id = contracts_invoiced.contract_id
+    left join invoices
+        on
+            first_periods.contract_id = invoices.contract_id
+            and first_periods.period_start = invoices.period_start
+            and contracts_invoiced.period_sequence = invoices.invoice_sequence
     where
         not coalesce(contracts_invoiced.is_opened, false)
         and case
@@ -105,6 +112,7 @@ rated_again as (
 
     select
         first_periods.*,
+        first_periods.period_end as billed_until,
         true as is_closed
     from first_periods
     inner join invoices
@@ -164,7 +172,7 @@ select
     {{ start_of_day('period_start + 1', 'timezone') }}::timestamptz as period_end_at,
     full_period_days::integer as full_period_days,
     period_start::date as next_period_start,
-    period_end::date as next_period_end,
+    billed_until::date as next_period_end,
     full_period_days::integer as next_full_period_days,
     is_closed::boolean as is_closed
 from revised
