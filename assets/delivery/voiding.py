@@ -12,7 +12,7 @@ from assets.delivery.outbox import (
     read_bill,
 )
 from assets.delivery.posting import CLOCK_DIFFERENCE, NOT_FOUND, posting_lock, seconds
-from assets.invoicing.approval import document_state, record_void, refuse_spent_credit
+from assets.invoicing.approval import document_state, note_void, voidable
 from connectors.stripe_invoices import StripeInvoices
 from connectors.stripe_records import StripeInvoice, StripeRefused
 from connectors.warehouse import Warehouse
@@ -26,15 +26,14 @@ def void_invoice(
 
     All that is on a document with it is void, too. A draft left by an interrupted posting is
     deleted. A paid invoice is refused: it needs a credit note. Nobody can post the invoice in
-    between.
+    between, nor finalise one that spends of its credit: what is void in Stripe is void here.
     """
     with warehouse.begin() as connection:
-        state = document_state(connection, reference)
-        refuse_spent_credit(connection, state)
-    invoice_id = state.document_id
-    with warehouse.locked(posting_lock(invoice_id)):
+        invoice_id = document_state(connection, reference).document_id
+    with warehouse.locked(posting_lock(invoice_id)), warehouse.begin() as connection:
+        state = voidable(connection, invoice_id)
         ended = void_in_stripe(warehouse, stripe, invoice_id, now)
-        record_void(warehouse, invoice_id, actor, now)
+        note_void(connection, state, actor, now)
     return ended
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select, text
 
-from assets.invoicing.closing import approve_document, record_event
+from assets.invoicing.closing import approve_document, keep_from_closing, record_event
 from connectors.warehouse import Warehouse
 from models.tables import billing
 
@@ -136,18 +136,29 @@ def record_void(warehouse: Warehouse, reference: str, actor: str, now: datetime)
     What was posted must be voided in Stripe first; raises ``InvoiceStateError`` for an unknown one.
     """
     with warehouse.begin() as connection:
-        state = document_state(connection, reference)
-        refuse_spent_credit(connection, state)
-        if "voided" not in state.events:
-            last = connection.execute(select(func.max(billing.invoices.c.invoice_sequence)))
-            record_event(
-                connection,
-                list(state.numbers),
-                "voided",
-                actor,
-                now,
-                {"invoice_sequence": last.scalar_one()},
-            )
+        note_void(connection, voidable(connection, reference), actor, now)
+
+
+def voidable(connection: Connection, reference: str) -> DocumentState:
+    """Return the state of a document that may be voided; no close spends of it meanwhile."""
+    keep_from_closing(connection)
+    state = document_state(connection, reference)
+    refuse_spent_credit(connection, state)
+    return state
+
+
+def note_void(connection: Connection, state: DocumentState, actor: str, now: datetime) -> None:
+    """Write down that a document is void, unless it was."""
+    if "voided" not in state.events:
+        last = connection.execute(select(func.max(billing.invoices.c.invoice_sequence)))
+        record_event(
+            connection,
+            list(state.numbers),
+            "voided",
+            actor,
+            now,
+            {"invoice_sequence": last.scalar_one()},
+        )
 
 
 def refuse_spent_credit(connection: Connection, state: DocumentState) -> None:

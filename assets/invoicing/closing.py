@@ -12,6 +12,8 @@ from connectors.warehouse import Warehouse
 from models.invoice import invoice_number
 from models.tables import billing, ops, raw
 
+CLOSING_LOCK = 7_001_001
+
 
 @dataclass(frozen=True, slots=True)
 class ClosingRules:
@@ -65,7 +67,7 @@ def close_period(
     """
     report = CloseReport()
     with warehouse.begin() as connection:
-        connection.execute(select(func.pg_advisory_xact_lock(literal(7_001_001))))
+        keep_from_closing(connection)
         # In this order: what a source had delivered when it was complete is seen by the build, or
         # found missing from it.
         watermarks = source_watermarks(connection)
@@ -99,6 +101,11 @@ def close_period(
             if rules.approves_itself:
                 approve_document(connection, first.invoice_id, "auto", now)
     return report
+
+
+def keep_from_closing(connection: Connection) -> None:
+    """Let nobody else finalise drafts until this transaction ends; wait for whoever does."""
+    connection.execute(select(func.pg_advisory_xact_lock(literal(CLOSING_LOCK))))
 
 
 def in_month(period_end: date, month: date) -> bool:

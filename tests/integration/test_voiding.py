@@ -1,11 +1,16 @@
 """A void invoice ends in Stripe and here, wherever its posting stopped."""
 
+from typing import Any
+
 import pytest
+from sqlalchemy import func, select
 
 from assets.delivery.outbox import PostingError
 from assets.delivery.voiding import void_invoice
 from assets.invoicing.approval import InvoiceStateError
+from assets.invoicing.closing import CLOSING_LOCK
 from connectors.stripe_invoices import StripeInvoices
+from connectors.stripe_records import StripeInvoice
 from connectors.warehouse import Warehouse
 from sandbox.stripe.server import StripeSandbox
 from tests.integration.billing_rows import approved_invoice
@@ -54,6 +59,29 @@ def test_an_invoice_is_voided_by_its_number(
     post(warehouse, stripe, sandbox, approved_invoice(warehouse, LINES))
     assert void_invoice(warehouse, stripe, "INV-000001", "test", now(sandbox)) is not None
     assert [invoice["status"] for invoice in in_stripe(sandbox, "invoice")] == ["void"]
+
+
+def test_nothing_is_finalised_while_an_invoice_is_being_voided(
+    warehouse: Warehouse,
+    stripe: StripeInvoices,
+    sandbox: StripeSandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a close would spend of its credit in between would be void in Stripe alone."""
+    invoice_id = approved_invoice(warehouse, LINES)
+    post(warehouse, stripe, sandbox, invoice_id)
+    void, can_close = StripeInvoices.void, select(func.pg_try_advisory_xact_lock(CLOSING_LOCK))
+    answers = []
+
+    def watched(*arguments: Any) -> StripeInvoice:
+        with warehouse.begin() as connection:
+            answers.append(connection.execute(can_close).scalar_one())
+        return void(*arguments)
+
+    monkeypatch.setattr(StripeInvoices, "void", watched)
+    void_invoice(warehouse, stripe, invoice_id, "test", now(sandbox))
+    with warehouse.begin() as connection:
+        assert [*answers, connection.execute(can_close).scalar_one()] == [False, True]
 
 
 def test_a_paid_invoice_is_not_voided(
