@@ -136,7 +136,7 @@ def test_it_survives_the_interruption_of_the_command_that_started_it(server):
     pid = postmaster_pid(server)
     # What Ctrl-C does: the signal goes to the whole process group.
     os.killpg(command.pid, signal.SIGINT)
-    command.wait(10)
+    command.wait(60)
     command.stdout.close()
     assert query(server.ensure_running(), "select 1") == 1
     assert postmaster_pid(server) == pid

@@ -216,7 +216,8 @@ def cell_of_many_lines():
 
 
 def blank_lines():
-    return Endless(lines(200), b"\n" * (1 << 20), 256, lines(200))
+    # Each byte is a line: a sixteenth of a gibibyte has more of them than anything else here.
+    return Endless(lines(200), b"\n" * (1 << 20), 64, lines(200))
 
 
 def zipped_blanks():

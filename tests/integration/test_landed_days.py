@@ -20,7 +20,6 @@ from models.tables import ops
 from tests.pipeline import JOURNAL, Pipeline
 
 AS_OF = datetime(2026, 11, 21, tzinfo=UTC)
-TODAY = datetime.now(UTC).date()
 ROW = {"timestamp": "2026-09-01T00:00:00Z", "tenant_id": "acme", "dimension_id": "calls"}
 
 
@@ -51,8 +50,13 @@ def fixed(instant: datetime) -> type[datetime]:
     return Fixed
 
 
+def today():
+    """Return the UTC day, anew each time: a run of all tests may last over midnight."""
+    return datetime.now(UTC).date()
+
+
 def ago(days: int) -> date:
-    return TODAY - timedelta(days=days)
+    return today() - timedelta(days=days)
 
 
 def dropped(pipeline: Pipeline, before: date) -> tuple[list[date], list[tuple[date, str]]]:
@@ -75,13 +79,13 @@ def test_journaled_days_are_dropped_and_the_others_say_why_they_stay(
     assert days == [ago(9), ago(8), ago(5)]
     assert kept == []
     # The day that was made ahead of a pull, four days ago, is empty.
-    days, kept = dropped(pipeline, TODAY)
+    days, kept = dropped(pipeline, today())
     assert days == [ago(4), ago(2)]
     assert [day for day, _ in kept] == [ago(3)]
     assert "1 of its 1 deliveries are not journaled yet" in kept[0][1]
     assert landed(pipeline) == ["d"]
     pipeline.build(AS_OF, *JOURNAL)
-    assert dropped(pipeline, TODAY) == ([ago(3)], [])
+    assert dropped(pipeline, today()) == ([ago(3)], [])
     found = pipeline.rows("select landed_on, delivery_count, row_count from ops.dropped_days")
     assert sorted(map(tuple, found)) == [(ago(9), 1, 2), (ago(5), 1, 1), (ago(3), 1, 1)]
 
@@ -89,8 +93,8 @@ def test_journaled_days_are_dropped_and_the_others_say_why_they_stay(
 def test_today_is_refused(pipeline: Pipeline, land: Callable[..., None]) -> None:
     land(0, usage("a"))
     with pytest.raises(LandingRefused, match="is after today"):
-        dropped(pipeline, TODAY + timedelta(days=1))
-    assert dropped(pipeline, TODAY) == ([], [])
+        dropped(pipeline, today() + timedelta(days=1))
+    assert dropped(pipeline, today()) == ([], [])
     assert landed(pipeline) == ["a"]
 
 
@@ -100,7 +104,7 @@ def test_what_depends_on_landed_rows_goes_on_without_them(
     land(9, usage("a"), usage("a", "2"), {**ROW, "id": "unreadable", "count": "3"})
     before = pipeline.rows("select entries::text from journal.jnl_usage_entries as entries")
     [refused] = list_refused(pipeline.warehouse, ALL)
-    dropped(pipeline, TODAY)
+    dropped(pipeline, today())
     assert landed(pipeline) == []
 
     # What was refused is kept, what could not be read is replayed, what comes again is known.
@@ -129,7 +133,7 @@ def test_a_source_that_lands_meanwhile_is_waited_for(
     land(9, usage("a"))
     monkeypatch.setattr("assets.retention.landed_days.LOCK_WAIT_SECONDS", 0)
     with pipeline.warehouse.locked("pull logs"), pytest.raises(WarehouseBusy):
-        dropped(pipeline, TODAY)
+        dropped(pipeline, today())
     assert landed(pipeline) == ["a"]
 
 
@@ -142,7 +146,7 @@ def test_days_that_a_source_still_compares_with_stay(
         cursor = {"recent": [[delivery.object, delivery.version, "7"]]}
         connection.execute(text("delete from ops.source_states"))
         connection.execute(insert(ops.source_states).values(source="logs", cursor=cursor))
-    days, [(day, reason)] = dropped(pipeline, TODAY)
+    days, [(day, reason)] = dropped(pipeline, today())
     assert (days, day) == ([ago(8)], ago(9))
     assert "compares" in reason
 
@@ -161,6 +165,6 @@ def test_a_drop_that_is_interrupted_drops_nothing(
     with monkeypatch.context() as patch:
         patch.setattr("assets.retention.landed_days.drop_day", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            dropped(pipeline, TODAY)
+            dropped(pipeline, today())
     assert landed(pipeline) == ["a", "b"]
     assert pipeline.rows("select 1 from ops.dropped_days") == []
