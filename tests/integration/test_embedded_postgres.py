@@ -119,9 +119,11 @@ def test_it_listens_on_this_machine_only(server):
 
 
 def test_it_survives_the_interruption_of_the_command_that_started_it(server):
+    # Where the tests run in the background of a shell, they inherit that Ctrl-C is ignored.
     program = (
-        "import sys, time; from pathlib import Path;"
+        "import signal, sys, time; from pathlib import Path;"
         "from connectors.embedded_postgres import EmbeddedPostgres;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
         "EmbeddedPostgres(Path(sys.argv[1])).ensure_running(); print('up', flush=True);"
         "time.sleep(60)"
     )
