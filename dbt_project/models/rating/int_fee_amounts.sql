@@ -7,7 +7,6 @@ periods as (
         kind,
         contract_id,
         period_start,
-        period_end,
         next_period_start,
         next_period_end,
         is_closed
@@ -105,19 +104,13 @@ fees_invoiced as (
 
 ),
 
--- An invoice that was voided and made again finds later ones beside it: what they bill of the days
--- behind its own leaves its own due.
+-- The days of a fee that invoices bill. One that is made again finds later ones beside it.
 invoiced_before as (
 
     select
         periods.invoice_id,
         fees_invoiced.charge_id,
-        max(fees_invoiced.invoiced_until) filter (
-            where fees_invoiced.invoiced_from < periods.period_end
-        ) as invoiced_until,
-        max(fees_invoiced.invoiced_until) filter (
-            where fees_invoiced.invoiced_from < periods.next_period_end
-        ) as next_invoiced_until
+        range_agg(daterange(fees_invoiced.invoiced_from, fees_invoiced.invoiced_until)) as days
     from periods
     inner join fees_invoiced
         on periods.contract_id = fees_invoiced.contract_id
@@ -135,24 +128,30 @@ invoiced_before as (
 
 ),
 
--- A draft behind another draft: what that one bills, for the period at hand or once, is not in any
--- invoice yet. The opening invoice comes before the period that begins on the same day.
-open_periods as (
+-- What a draft bills, until the end of the period that follows it or once, is not in any invoice
+-- yet. The opening invoice comes before the period that begins on the same day.
+invoices_before as (
 
     select
         invoice_id,
-        row_number() over drafts as open_number,
-        lag(next_period_start) over drafts as paid_from,
-        lag(next_period_end) over drafts as paid_until
+        contract_id,
+        next_period_start,
+        max(next_period_end) over earlier as paid_until,
+        case
+            when not is_closed then max(next_period_end) filter (where not is_closed) over earlier
+        end as drafted_until,
+        not is_closed and coalesce(bool_or(not is_closed) over earlier, false) as follows_a_draft
     from periods
-    where not is_closed
-    window drafts as (
+    window earlier as (
         partition by contract_id
         order by period_start, kind
+        rows between unbounded preceding and 1 preceding
     )
 
 ),
 
+-- When a fee is due, and whether by day, is decided by the price with which the period begins. One
+-- of nothing has no line, and is found by its price.
 opening_prices as (
 
     select
@@ -160,28 +159,37 @@ opening_prices as (
         parts.charge_id,
         prices.timing,
         prices.is_prorated and prices.timing <> 'once' as is_prorated,
+        invoices_before.next_period_start,
+        case when prices.timing = 'advance' then invoices_before.drafted_until end as drafted_until,
         case prices.timing
-            when 'arrears' then false
-            when 'once' then coalesce(open_periods.open_number > 1, false)
-            else coalesce(
-                open_periods.paid_from <= parts.part_start
-                and parts.part_start < open_periods.paid_until,
-                false
-            )
-        end as is_billed_by_a_draft
+            when 'advance'
+                then
+                    prices.flat_amount = 0
+                    and coalesce(parts.part_start < invoices_before.paid_until, false)
+            when 'once'
+                then
+                    invoices_before.follows_a_draft
+                    or coalesce(bool_or(prices.flat_amount = 0) over earlier, false)
+            else false
+        end as is_settled
     from parts
     inner join prices
         on
             parts.catalog_version = prices.catalog_version
             and parts.price_id = prices.price_id
-    left join open_periods
-        on parts.invoice_id = open_periods.invoice_id
+    inner join invoices_before
+        on parts.invoice_id = invoices_before.invoice_id
     where parts.part_number = 1
+    window earlier as (
+        partition by invoices_before.contract_id, parts.charge_id
+        order by parts.part_start
+        rows between unbounded preceding and 1 preceding
+    )
 
 ),
 
--- The fee of the invoice's own period, as far as nobody has billed it. When it is due, and whether
--- by day, is decided by the price with which the period begins.
+-- The fee of the invoice's own period. One in advance is for all days until the next one begins:
+-- what closed periods hold of them may have been paid with an invoice that was voided.
 own_period as (
 
     select
@@ -190,12 +198,14 @@ own_period as (
         parts.part_number,
         parts.position,
         parts.name,
+        opening_prices.timing,
+        greatest(parts.part_start, opening_prices.drafted_until) as due_from,
         case
-            when opening_prices.timing = 'once' then parts.part_start
-            else greatest(parts.part_start, invoiced_before.invoiced_until)
-        end as fee_start,
-        case when opening_prices.is_prorated then parts.part_end else parts.period_end end
-            as fee_end,
+            when not opening_prices.is_prorated then parts.period_end
+            when opening_prices.timing = 'advance' and parts.part_end = parts.period_end
+                then coalesce(opening_prices.next_period_start, parts.part_end)
+            else parts.part_end
+        end as due_until,
         parts.full_period_days,
         prices.flat_amount,
         opening_prices.is_prorated
@@ -208,20 +218,10 @@ own_period as (
         on
             parts.catalog_version = prices.catalog_version
             and parts.price_id = prices.price_id
-    left join invoiced_before
-        on
-            parts.invoice_id = invoiced_before.invoice_id
-            and parts.charge_id = invoiced_before.charge_id
     where
         -- A fee that is not prorated is due once a period, at the price the period begins with.
         (parts.part_number = 1 or opening_prices.is_prorated)
-        and not opening_prices.is_billed_by_a_draft
-        and case
-            when opening_prices.timing = 'once' then invoiced_before.charge_id is null
-            when invoiced_before.invoiced_until is null then true
-            when opening_prices.is_prorated then invoiced_before.invoiced_until < parts.part_end
-            else invoiced_before.invoiced_until <= parts.part_start
-        end
+        and not opening_prices.is_settled
 
 ),
 
@@ -233,37 +233,67 @@ next_period as (
         0 as part_number,
         advance_prices.position,
         advance_prices.name,
-        greatest(advance_prices.next_period_start, invoiced_before.next_invoiced_until)
-            as fee_start,
-        advance_prices.next_period_end as fee_end,
+        advance_prices.timing,
+        greatest(advance_prices.next_period_start, invoices_before.drafted_until) as due_from,
+        advance_prices.next_period_end as due_until,
         advance_prices.next_full_period_days as full_period_days,
         advance_prices.flat_amount,
         advance_prices.is_prorated
     from advance_prices
-    left join invoiced_before
-        on
-            advance_prices.invoice_id = invoiced_before.invoice_id
-            and advance_prices.charge_id = invoiced_before.charge_id
-    where
-        case
-            when advance_prices.timing = 'once' then invoiced_before.charge_id is null
-            when invoiced_before.next_invoiced_until is null then true
-            when advance_prices.is_prorated
-                then invoiced_before.next_invoiced_until < advance_prices.next_period_end
-            else invoiced_before.next_invoiced_until <= advance_prices.next_period_start
-        end
+    inner join invoices_before
+        on advance_prices.invoice_id = invoices_before.invoice_id
 
 ),
 
 fees as (
 
-    select *
+    select
+        own_period.*,
+        daterange(least(own_period.due_from, own_period.due_until), own_period.due_until) as span
     from own_period
 
     union all
 
-    select *
+    select
+        next_period.*,
+        daterange(least(next_period.due_from, next_period.due_until), next_period.due_until)
+            as span
     from next_period
+
+),
+
+-- Of a fee by day, invoiced days may lie before, between and behind those that are left.
+uncovered as (
+
+    select
+        fees.*,
+        case
+            when fees.is_prorated
+                then datemultirange(fees.span) - coalesce(invoiced_before.days, '{}')
+            when not coalesce(fees.span && invoiced_before.days, false)
+                then datemultirange(fees.span)
+        end as days
+    from fees
+    left join invoiced_before
+        on
+            fees.invoice_id = invoiced_before.invoice_id
+            and fees.charge_id = invoiced_before.charge_id
+    where fees.timing <> 'once' or invoiced_before.charge_id is null
+
+),
+
+due as (
+
+    select
+        uncovered.*,
+        lower(uncovered.days) as fee_start,
+        upper(uncovered.days) as fee_end,
+        (
+            select sum(upper(stretch.days) - lower(stretch.days))
+            from unnest(uncovered.days) as stretch (days)
+        ) as due_days
+    from uncovered
+    where not isempty(uncovered.days)
 
 )
 
@@ -276,14 +306,13 @@ select
     fee_start::date as fee_start,
     fee_end::date as fee_end,
     flat_amount::numeric(38, 12) as full_amount,
-    (case when is_prorated then fee_end - fee_start else full_period_days end)::integer
-        as billed_days,
+    (case when is_prorated then due_days else full_period_days end)::integer as billed_days,
     full_period_days::integer as full_period_days,
     (
         case
             when is_prorated
-                then {{ divide('flat_amount * (fee_end - fee_start)', 'full_period_days', 12) }}
+                then {{ divide('flat_amount * due_days', 'full_period_days', 12) }}
             else flat_amount
         end
     )::numeric(38, 12) as exact_amount
-from fees
+from due
