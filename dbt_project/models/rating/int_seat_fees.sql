@@ -28,7 +28,9 @@ charges as (
         charge_id,
         position,
         name,
-        dimension_id
+        dimension_id,
+        next_period_start,
+        next_period_end
     from {{ ref('int_advance_prices') }}
     where model = 'seat'
 
@@ -39,8 +41,6 @@ levels as (
     select
         invoice_id,
         charge_id,
-        level_start,
-        level_end,
         seats,
         billable_seats
     from {{ ref('int_seat_levels') }}
@@ -70,13 +70,14 @@ invoice_lines as (
 
 ),
 
+-- There may be nothing to count what an opening invoice bills by any more: its own period is one of
+-- today's catalog, in which the charge may not be.
 in_advance as (
 
     select
-        levels.*,
-        charges.position,
-        charges.name,
-        charges.dimension_id,
+        charges.*,
+        levels.seats,
+        levels.billable_seats,
         periods.contract_id,
         amounts.exact_amount,
         -- As it is rated now, for the difference is adjusted; where it is not, as it was invoiced.
@@ -85,20 +86,22 @@ in_advance as (
                 then {{ round_to_currency('amounts.exact_amount', 'periods.minor_units') }}
             else coalesce(invoice_lines.amount, 0)
         end as paid_amount
-    from levels
+    from charges
     cross join parameters
-    inner join amounts
-        on
-            levels.invoice_id = amounts.invoice_id
-            and levels.charge_id = amounts.charge_id
-    inner join charges
-        on
-            levels.invoice_id = charges.invoice_id
-            and levels.charge_id = charges.charge_id
     inner join periods
-        on levels.invoice_id = periods.invoice_id
+        on charges.invoice_id = periods.invoice_id
+    left join levels
+        on
+            charges.invoice_id = levels.invoice_id
+            and charges.charge_id = levels.charge_id
+    left join amounts
+        on
+            charges.invoice_id = amounts.invoice_id
+            and charges.charge_id = amounts.charge_id
     left join invoice_lines
-        on levels.invoice_id || '/fee/' || levels.charge_id || '/0' = invoice_lines.invoice_line_id
+        on
+            charges.invoice_id || '/fee/' || charges.charge_id || '/0'
+            = invoice_lines.invoice_line_id
 
 ),
 
@@ -111,16 +114,17 @@ settled as (
         min(in_advance.position) as position,
         min(in_advance.name) as name,
         min(in_advance.dimension_id) as dimension_id,
-        min(in_advance.level_start) as fee_start,
-        max(in_advance.level_end) as fee_end,
+        min(in_advance.next_period_start) as fee_start,
+        max(in_advance.next_period_end) as fee_end,
         sum(in_advance.paid_amount) as paid_amount
     from in_advance
     inner join periods
         on
             in_advance.contract_id = periods.contract_id
             and periods.kind = 'period'
-            and in_advance.level_start >= periods.period_start
-            and in_advance.level_start < periods.period_end
+            and in_advance.next_period_start >= periods.period_start
+            and in_advance.next_period_start < periods.period_end
+    where in_advance.paid_amount is not null
     group by periods.invoice_id, in_advance.charge_id
 
 ),
@@ -133,13 +137,14 @@ fees as (
         0 as part_number,
         position,
         dimension_id,
-        level_start as fee_start,
-        level_end as fee_end,
+        next_period_start as fee_start,
+        next_period_end as fee_end,
         seats,
         billable_seats,
         exact_amount,
         name as description
     from in_advance
+    where exact_amount is not null
 
     union all
 
