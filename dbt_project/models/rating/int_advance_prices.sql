@@ -74,7 +74,6 @@ select
     periods.invoice_id::text as invoice_id,
     charges.charge_id::text as charge_id,
     periods.catalog_version::text as catalog_version,
-    periods.contract_id::text as contract_id,
     prices.price_id::text as price_id,
     charges.position::integer as position,
     charges.name::text as name,

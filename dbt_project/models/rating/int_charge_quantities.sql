@@ -7,10 +7,8 @@ quantities as (
         charge_id,
         part_number,
         pricing_group,
-        aggregation,
         is_level,
         record_count,
-        aggregate_quantity,
         quantity,
         quantity_beyond,
         unit_amount
@@ -34,10 +32,8 @@ select
     quantities.charge_id::text as charge_id,
     quantities.part_number::integer as part_number,
     quantities.pricing_group::jsonb as pricing_group,
-    quantities.aggregation::text as aggregation,
     quantities.is_level::boolean as is_level,
     quantities.record_count::bigint as record_count,
-    quantities.aggregate_quantity::numeric(38, 9) as aggregate_quantity,
     quantities.quantity::numeric(38, 9) as quantity,
     quantities.quantity_beyond::numeric(38, 9) as quantity_beyond,
     coalesce(trial_units.billable_quantity, quantities.quantity_beyond)::numeric(38, 9)

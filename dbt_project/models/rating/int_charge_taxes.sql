@@ -5,7 +5,6 @@ taxable as (
     select
         invoice_id,
         charge_id,
-        charged_amount,
         taxable_amount
     from {{ ref('int_taxable_amounts') }}
 
@@ -61,7 +60,6 @@ charge_taxes as (
     select
         taxable.invoice_id,
         taxable.charge_id,
-        taxable.charged_amount,
         taxable.taxable_amount,
         taxes.tax_id,
         taxes.percent,
@@ -97,7 +95,6 @@ select
     invoice_id::text as invoice_id,
     charge_id::text as charge_id,
     tax_id::text as tax_id,
-    charged_amount::numeric(20, 3) as charged_amount,
     taxable_amount::numeric(38, 12) as taxable_amount,
     is_inclusive::boolean as is_inclusive,
     percent::numeric(9, 6) as percent,

@@ -31,10 +31,8 @@ groups as (
         pricing_group,
         catalog_version,
         price_id,
-        aggregation,
         is_level,
         record_count,
-        aggregate_quantity,
         quantity,
         rate
     from {{ ref('int_group_quantities') }}
@@ -49,10 +47,8 @@ priced_groups as (
         groups.invoice_id,
         groups.charge_id,
         groups.part_number,
-        groups.aggregation,
         groups.is_level,
         groups.record_count,
-        groups.aggregate_quantity,
         case when prices.model = 'credits' then '{}'::jsonb else groups.pricing_group end
             as pricing_group,
         case when prices.model = 'matrix' then groups.rate end as unit_amount,
@@ -75,11 +71,9 @@ quantities as (
         charge_id,
         part_number,
         pricing_group,
-        aggregation,
         is_level,
         unit_amount,
         sum(record_count) as record_count,
-        sum(aggregate_quantity) as aggregate_quantity,
         sum(quantity) as quantity
     from priced_groups
     group by
@@ -87,7 +81,6 @@ quantities as (
         charge_id,
         part_number,
         pricing_group,
-        aggregation,
         is_level,
         unit_amount
 
@@ -150,10 +143,8 @@ select
     charge_id::text as charge_id,
     part_number::integer as part_number,
     pricing_group::jsonb as pricing_group,
-    aggregation::text as aggregation,
     is_level::boolean as is_level,
     record_count::bigint as record_count,
-    aggregate_quantity::numeric(38, 9) as aggregate_quantity,
     quantity::numeric(38, 9) as quantity,
     included_quantity::numeric(38, 9) as included_quantity,
     quantity_beyond::numeric(38, 9) as quantity_beyond,

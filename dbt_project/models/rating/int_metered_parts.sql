@@ -75,7 +75,6 @@ select
     parts.charge_id::text as charge_id,
     parts.part_number::integer as part_number,
     parts.catalog_version::text as catalog_version,
-    parts.dimension_id::text as dimension_id,
     parts.price_id::text as price_id,
     coalesce(price_keys.metadata_keys, '[]')::jsonb as price_keys,
     parts.group_by::jsonb as group_by,
