@@ -3,8 +3,8 @@
 In the text format, which costs the server two thirds of what CSV does.
 """
 
-import fcntl
-import os
+import io
+import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -25,7 +25,6 @@ from models.exact_json import NumberText
 BLOCK_BYTES = 8 * 1024 * 1024
 # No row of usage is so large; more would not be bounded memory.
 MAX_ROW_BYTES = 256 * 1024 * 1024
-PIPE_BYTES = 1 << 20
 
 # What the text format of COPY writes for characters that would end a cell or a row.
 ESCAPES = {
@@ -197,74 +196,64 @@ class RowTooLarge(Exception):  # noqa: N818 - what it says
 def copied_out(connection: Any, statement: str) -> Iterator[bytes]:
     """Yield what a ``COPY`` gives in text, some whole rows at a time, while it runs.
 
-    psycopg2 pushes and we pull, hence the pipe. A failure is raised where the rows end.
+    A failure is raised where the rows end.
     """
     copying = _Copying(connection, statement)
     try:
-        yield from whole_rows(copying.pieces())
-        copying.finish()
+        yield from copying.blocks()
     finally:
         copying.stop()
 
 
-class _Copying:
-    """A ``COPY`` in a thread that writes into a pipe."""
+class _Copying(io.RawIOBase):
+    """A ``COPY`` in a thread: psycopg2 pushes its rows, which wait here until they are pulled."""
 
     def __init__(self, connection: Any, statement: str) -> None:
         self._connection = connection
         self._statement = statement
         self._failure: BaseException | None = None
-        self._reading, self._writing = os.pipe()
-        with suppress(OSError, AttributeError):
-            fcntl.fcntl(self._writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        self._is_over = False
+        self._made: queue.Queue[bytes | None] = queue.Queue(1)
         self._thread = threading.Thread(target=self._copy, name="copy", daemon=True)
         self._thread.start()
 
-    def pieces(self) -> Iterator[bytes]:
-        """Yield the bytes as they come."""
-        while piece := os.read(self._reading, PIPE_BYTES):
-            yield piece
-
-    def finish(self) -> None:
-        """Wait for the end, and raise what broke on the way."""
+    def blocks(self) -> Iterator[bytes]:
+        """Yield whole rows as they come, and raise what broke on the way."""
+        while (block := self._made.get()) is not None:
+            yield block
         self._thread.join()
         if self._failure is not None:
             raise self._failure
 
     def stop(self) -> None:
         """End the statement, if it still runs, and the thread."""
+        self._is_over = True
         if self._thread.is_alive():
             with suppress(psycopg2.Error):
                 self._connection.cancel()
-        os.close(self._reading)
-        self._thread.join()
+        while self._thread.is_alive():
+            with suppress(queue.Empty):
+                self._made.get_nowait()
+            self._thread.join(0.01)
 
     def _copy(self) -> None:
         try:
-            with (
-                os.fdopen(self._writing, "wb", buffering=PIPE_BYTES) as pipe,
-                self._connection.cursor() as cursor,
-            ):
-                cursor.copy_expert(self._statement, pipe)
+            # One write is one row, which a buffer keeps whole.
+            with io.BufferedWriter(self, BLOCK_BYTES) as rows, self._connection.cursor() as cursor:
+                cursor.copy_expert(self._statement, rows)
         except BaseException as failure:  # noqa: BLE001 - it is raised in the thread that reads
             self._failure = failure
+        self._made.put(None)
 
+    def writable(self) -> bool:
+        """Return that rows can be written."""
+        return True
 
-def whole_rows(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield text cut between rows, which end with their lines; half a row at the end is cut off."""
-    kept: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        kept.append(piece)
-        size += len(piece)
-        if size < BLOCK_BYTES or b"\n" not in piece:
-            if size > MAX_ROW_BYTES:
-                raise RowTooLarge
-            continue
-        end = piece.rfind(b"\n") + 1
-        kept[-1] = piece[:end]
-        yield b"".join(kept)
-        kept, size = [piece[end:]], len(piece) - end
-    text = b"".join(kept)
-    if end := text.rfind(b"\n") + 1:
-        yield text[:end]
+    def write(self, block: Any) -> int:
+        """Take a block of rows, as soon as the one before has been pulled."""
+        if self._is_over:
+            raise BrokenPipeError
+        if len(block) > MAX_ROW_BYTES:
+            raise RowTooLarge
+        self._made.put(bytes(block))
+        return len(block)

@@ -1,7 +1,10 @@
 """What Postgres copies out in text comes back as it was, wherever the stream is cut."""
 
+import itertools
+from contextlib import closing, contextmanager
 from typing import NamedTuple
 
+import psycopg2
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 from connectors import postgres_rows
 from connectors.deliveries import Unreadable
 from connectors.native_rows import numbered
-from connectors.postgres_rows import PostgresRows, RowFormat, RowTooLarge, whole_rows
+from connectors.postgres_rows import PostgresRows, RowFormat, RowTooLarge, copied_out
 from models.exact_json import NumberText
 
 ESCAPED = {
@@ -63,25 +66,60 @@ def test_texts_come_back_as_they_were(rows):
     assert [(row["c0"], row["c1"]) for row in found] == rows
 
 
+class Copy:
+    """A connection whose ``COPY`` gives these rows, and then breaks if it is to."""
+
+    def __init__(self, rows, failure=None):
+        self.rows = rows
+        self.failure = failure
+        self.is_cancelled = False
+
+    @contextmanager
+    def cursor(self):
+        yield self
+
+    def copy_expert(self, _statement, file):
+        for row in self.rows:
+            file.write(row)
+        if self.failure is not None:
+            raise self.failure
+
+    def cancel(self):
+        self.is_cancelled = True
+
+
 @settings(deadline=None)
 @given(rows=st.lists(st.tuples(texts, texts), min_size=1), size=st.integers(1, 40))
 def test_a_stream_is_cut_between_rows(rows, size):
-    text = copied(rows)
+    lines = [copied([row]) for row in rows]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(postgres_rows, "BLOCK_BYTES", 20)
-        blocks = list(whole_rows(text[at : at + size] for at in range(0, len(text), size)))
-    assert b"".join(blocks) == text
+        patch.setattr(postgres_rows, "BLOCK_BYTES", size)
+        blocks = list(copied_out(Copy(lines), ""))
+    assert b"".join(blocks) == b"".join(lines)
     assert all(block.endswith(b"\tf\n") for block in blocks)
+    assert len(blocks) > sum(map(len, lines)) // (size + max(map(len, lines)))
 
 
-def test_the_beginning_of_a_row_is_no_row():
-    assert list(whole_rows(iter([b"a\tf\nb"]))) == [b"a\tf\n"]
+def test_what_breaks_a_copy_is_raised_after_its_rows():
+    read = copied_out(Copy([b"a\tf\n"], psycopg2.OperationalError("gone")), "")
+    assert next(read) == b"a\tf\n"
+    with pytest.raises(psycopg2.OperationalError, match="gone"):
+        next(read)
 
 
 def test_memory_is_bounded_whatever_a_row_holds(monkeypatch):
+    monkeypatch.setattr(postgres_rows, "BLOCK_BYTES", 10)
     monkeypatch.setattr(postgres_rows, "MAX_ROW_BYTES", 100)
     with pytest.raises(RowTooLarge):
-        list(whole_rows(b"x" * 10 for _ in range(1000)))
+        list(copied_out(Copy([b"x" * 101]), ""))
+
+
+def test_who_reads_no_further_ends_the_copy(monkeypatch):
+    monkeypatch.setattr(postgres_rows, "BLOCK_BYTES", 10)
+    copy = Copy(itertools.repeat(b"a\tf\n"))
+    with closing(copied_out(copy, "")) as read:
+        next(read)
+    assert copy.is_cancelled
 
 
 def test_values_have_the_types_of_their_columns():
