@@ -54,8 +54,5 @@ def may_hold(column: Any, byte: int) -> bool:
 
     Arrow's own search goes through the rows one by one, at twenty times the cost.
     """
-    return any(
-        (np.frombuffer(chunk.buffers()[2], np.uint8) == byte).any()
-        for chunk in column.chunks
-        if len(chunk)
-    )
+    memory = [chunk.buffers()[2] for chunk in column.chunks if len(chunk)]
+    return any((np.frombuffer(data, np.uint8) == byte).any() for data in memory if data)

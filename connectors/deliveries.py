@@ -10,6 +10,8 @@ from models.delivered import Reason
 
 # The column of native rows that numbers them. No source can deliver one of this name.
 ROW_NUMBER = "\x00row_number"
+# In a native column's metadata: what its texts are, as the database that wrote them knows.
+MARK = b"kind"
 # The column of native rows that are JSON.
 LINE = "line"
 BLOCK_ROWS = 1_000
@@ -36,7 +38,8 @@ class NativeRows(Protocol):
     def table(self) -> Any:
         """Return an Arrow table of ``ROW_NUMBER`` and ``LINE``, or of it and the columns.
 
-        A column of numbers that are written as text has ``number`` in its field's metadata.
+        A column of texts that a database wrote for values of its own has ``MARK`` in its field's
+        metadata: ``number``, ``instant``, ``local instant``, ``json`` or ``jsonb``.
         """
 
     def rows_at(self, indices: Sequence[int]) -> Iterator[DeliveredRow]:

@@ -17,7 +17,7 @@ import pyarrow.csv as pa_csv
 from psycopg2 import extensions
 
 from connectors.arrow_arrays import whole_numbers
-from connectors.deliveries import ROW_NUMBER, DeliveredRow, Unreadable
+from connectors.deliveries import MARK, ROW_NUMBER, DeliveredRow, Unreadable
 from connectors.line_blocks import BYTE_ORDER_MARK
 from models.delivered import Reason
 from models.exact_json import NumberText
@@ -37,9 +37,15 @@ ESCAPES = {
     b"\\v": b"\v",
 }
 
-_NUMERIC, _BOOLEAN, _JSONB = 1700, 16, 3802
-# What is told of text columns: that they hold numbers, or JSON that Postgres itself has written.
-_MARKS = {_NUMERIC: {b"number": b"1"}, _JSONB: {b"jsonb": b"1"}}
+_NUMERIC, _BOOLEAN = 1700, 16
+# What is told of text columns: what Postgres wrote them for.
+_MARKS = {
+    _NUMERIC: b"number",
+    1184: b"instant",
+    1114: b"local instant",
+    114: b"json",
+    3802: b"jsonb",
+}
 _INTEGERS = (20, 21, 23)
 # Times and floats come as the text that the server writes: exact, `infinity` and years of five
 # digits included. JSON stays text too: psycopg2 would make its numbers floats.
@@ -66,7 +72,7 @@ class RowFormat:
         self.casters = [None if oid in _NATIVE else caster_of(oid) for oid in oids[:-1]]
         self._types = [self._type(oid) for oid in oids]
         self._fields = [
-            pa.field(name, kind, metadata=_MARKS.get(oid))
+            pa.field(name, kind, metadata={MARK: _MARKS[oid]} if oid in _MARKS else None)
             for name, kind, oid in zip(self.names, self._types, oids, strict=False)
         ]
         # By place, as a query may give two columns one name.

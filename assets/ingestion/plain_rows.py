@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 from connectors.arrow_arrays import flags, from_flags, may_hold, whole_numbers
-from connectors.deliveries import LINE, ROW_NUMBER, NativeRows
+from connectors.deliveries import LINE, MARK, ROW_NUMBER, NativeRows
 from models.json_shapes import Shape, shape_of
-from models.plain_columns import JSON_TEXT, NUMBER_TEXT, column_texts, wanted_columns
+from models.plain_columns import column_texts, wanted_columns
 from models.plain_json import json_texts, opened_paths
-from models.plain_usage import Reading, records_query
+from models.plain_usage import COLUMNS, Reading, records_query
 from models.usage import FieldPaths
 
 # A query costs as much as reading this many rows one by one.
@@ -40,7 +40,8 @@ class PlainRows:
     def __init__(self, source: str, fields: FieldPaths | None, zone: tzinfo, now: datetime) -> None:
         self._reading = Reading(source, dict(fields or {}), str(zone) == "UTC", now)
         self._database = duckdb.connect(":memory:", config=dict(SETTINGS))
-        self._database.execute("set TimeZone = 'UTC'")
+        # A hash of 128 bits leaves as its bytes.
+        self._database.execute("set TimeZone = 'UTC'; set arrow_lossless_conversion = true")
 
     def read(self, native: NativeRows) -> tuple[list[Any], list[int]]:
         """Return records as Arrow tables in the landing table's columns, and which rows are left.
@@ -61,14 +62,18 @@ class PlainRows:
         # Of two columns with the same name the last counts.
         places = {name: place for place, name in enumerate(table.column_names) if name in wanted}
         kinds = {name: _kind(table.field(place)) for name, place in places.items()}
-        texts = column_texts(kinds, self._reading)
+        columns = [table.column(place) for place in places.values()]
+        have_nuls = any(may_hold(column, 0) for column in columns if _is_text(column))
+        texts = column_texts(kinds, self._reading, have_nuls=have_nuls)
         if texts is None:
             return None
-        columns = [table[ROW_NUMBER], *map(table.column, places.values())]
-        names = ["row_number", *(f"c{index}" for index in range(len(places)))]
-        rows = pa.table(columns, names=names)
+        names = [f"c{index}" for index in range(len(places))]
+        rows = pa.table([table[ROW_NUMBER], *columns], names=["row_number", *names])
+        # What is a text of the record as it stands need not go through the query.
+        kept = {field: texts[field].sql for field in COLUMNS if texts[field].sql in names}
+        query = records_query("rows", texts, self._reading, without=kept)
         try:
-            return self._run("rows", rows, records_query("rows", texts, self._reading))
+            return self._run("rows", rows, query, kept)
         except duckdb.Error:
             # A type that DuckDB does not read, or a map with a key twice: the other lane does.
             return None
@@ -110,20 +115,31 @@ class PlainRows:
                 continue
         return lines.slice(0, 0), np.zeros(lines.num_rows, bool)
 
-    def _run(self, name: str, rows: Any, query: str) -> tuple[Any, Any]:
+    def _run(
+        self, name: str, rows: Any, query: str, kept: Mapping[str, str] | None = None
+    ) -> tuple[Any, Any]:
+        """Return the records of a query over some rows, and which of the rows they are.
+
+        ``kept`` are fields whose texts are not in the query, by their columns of the rows.
+        """
         self._database.register(name, rows)
         try:
             found = self._database.sql(query).to_arrow_table()
         finally:
             self._database.unregister(name)
         is_plain = from_flags(found["is_plain"])
-        records = found.drop_columns(["is_plain"])
+        key = found["record_key"].cast(pa.binary(16))
+        records = found.drop_columns(["is_plain", "record_key"]).append_column("record_key", key)
+        for field, column in (kept or {}).items():
+            records = records.append_column(COLUMNS[field], rows[column])
         return records if is_plain.all() else records.filter(flags(is_plain)), is_plain
+
+
+def _is_text(column: Any) -> bool:
+    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
 
 
 def _kind(field: Any) -> str:
     """Return the type of a column; text may be marked as what a database wrote as text."""
     marks = field.metadata or {}
-    if b"number" in marks:
-        return NUMBER_TEXT
-    return JSON_TEXT if b"jsonb" in marks else str(field.type)
+    return marks[MARK].decode() if MARK in marks else str(field.type)

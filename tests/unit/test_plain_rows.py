@@ -6,6 +6,7 @@ import json
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -16,9 +17,11 @@ from hypothesis import strategies as st
 
 from assets.ingestion import plain_rows
 from assets.ingestion.plain_rows import PlainRows
-from connectors.deliveries import Unreadable
+from connectors.deliveries import Block, Unreadable
 from connectors.file_formats import read_blocks, read_rows
 from connectors.json_rows import json_row
+from connectors.native_rows import numbered
+from connectors.postgres_rows import PostgresRows, RowFormat
 from models.delivered import Reason, Rejection
 from models.exact_json import read_json
 from models.usage import UsageReader
@@ -74,11 +77,15 @@ def slow(rows, fields, zone):
 
 
 def both_lanes(data, file_format, fields, zone):
-    """Return what becomes of each row, and how many were read natively."""
+    """Return what becomes of each row of a file, and how many were read natively."""
+    return both_lanes_of(read_blocks(io.BytesIO(data), file_format), fields, zone)
+
+
+def both_lanes_of(blocks, fields, zone):
     reader = UsageReader(SOURCE, fields, zone, NOW)
     plain = PlainRows(SOURCE, fields, zone, NOW)
     found, native_count = [], 0
-    for block in read_blocks(io.BytesIO(data), file_format):
+    for block in blocks:
         left = None
         if block.native is not None:
             tables, left = plain.read(block.native)
@@ -97,8 +104,12 @@ def landed(row):
 
 
 def compare(data, file_format, fields, zone, expected):
+    return compare_blocks(read_blocks(io.BytesIO(data), file_format), fields, zone, expected)
+
+
+def compare_blocks(blocks, fields, zone, expected):
     with few_rows_are_enough():
-        found, native_count = both_lanes(data, file_format, fields, zone)
+        found, native_count = both_lanes_of(blocks, fields, zone)
     assert found == slow(expected, fields, zone)
     return native_count
 
@@ -412,6 +423,127 @@ def test_both_lanes_read_the_same_of_parquet(table, fields, zone):
     file = io.BytesIO()
     pq.write_table(table, file)
     compare(file.getvalue(), "parquet", fields, zone, parquet_by_hand(table))
+
+
+TEXT, NUMERIC, TIMESTAMP, TIMESTAMPTZ, JSON, JSONB = 25, 1700, 1114, 1184, 114, 3802
+
+
+def is_valid_json(text):
+    try:
+        json.loads(text, parse_constant=pytest.fail)
+    except (ValueError, RecursionError, pytest.fail.Exception):
+        return False
+    return True
+
+
+LOCAL_INSTANTS = st.sampled_from(
+    ["2026-03-01 00:00:00", "2026-03-01 00:00:00.1", "2026-03-01 00:00:00.123456",
+     "1899-12-31 23:59:59.999999", "1900-01-01 00:00:00", "2026-04-02 12:00:00",
+     "2026-04-02 12:00:00.000001", "9999-12-31 23:59:59", "19000-01-01 00:00:00",
+     "0001-01-01 00:00:00", "2026-03-29 02:30:00"]
+)  # fmt: skip
+ENDLESS = st.sampled_from(["infinity", "-infinity"])
+# What the server writes for values of its types.
+WRITTEN = {
+    TEXT: texts(CELLS).filter(lambda text: "\x00" not in text),
+    NUMERIC: st.sampled_from(
+        [
+            "0",
+            "0.000",
+            "1.50",
+            "0.123456789",
+            "-0.123456789",
+            "0.1234567891",
+            "1.23456789012",
+            "1234567890.12",
+            "12345678901",
+            "9" * 29,
+            "9" * 30,
+            "9" * 29 + "." + "9" * 9,
+            "9" * 400,
+            "99999999999999999999999999999.9999999999",
+            "NaN",
+            "Infinity",
+            "-Infinity",
+        ]
+    )
+    | st.decimals(allow_nan=False, allow_infinity=False, places=3).map("{:f}".format),
+    TIMESTAMP: LOCAL_INSTANTS | ENDLESS | st.just("0044-03-15 00:00:00 BC"),
+    TIMESTAMPTZ: LOCAL_INSTANTS.map("{}+00".format)
+    | ENDLESS
+    | st.just("0044-03-15 00:00:00+00 BC"),
+    JSON: texts(FLAT | NESTED | LISTS | DEEP | SCALARS).filter(is_valid_json),
+    JSONB: st.dictionaries(KEYS, st.none() | st.booleans() | st.integers() | st.just("a{b"))
+    .map(lambda content: json.dumps(content, ensure_ascii=False))
+    .filter(lambda text: "\\u0000" not in text)
+    | st.just('{"a": {"b": 1}}'),
+}
+WRITTEN_PLAINLY = {
+    TEXT: st.sampled_from(["a", "b"]),
+    NUMERIC: st.sampled_from(["1", "2.50"]),
+    TIMESTAMP: st.just("2026-03-01 00:00:00.5"),
+    TIMESTAMPTZ: st.just("2026-03-01 00:00:00.5+00"),
+    JSON: st.just('{"n":1.10}'),
+    JSONB: st.just('{"n": 1.10}'),
+}
+
+
+@st.composite
+def copied_rows(draw):
+    """Columns of a table, and its rows as ``COPY`` writes them, a cell here and there being odd."""
+    columns = {
+        "id": draw(st.sampled_from([TEXT, NUMERIC])),
+        "timestamp": draw(st.sampled_from([TIMESTAMP, TIMESTAMPTZ, TEXT])),
+        "tenant_id": TEXT,
+        "dimension_id": draw(st.sampled_from([TEXT, TIMESTAMPTZ])),
+        "value": draw(st.sampled_from([NUMERIC, TEXT])),
+        "metadata": draw(st.sampled_from([JSON, JSONB, TEXT])),
+        "recordValue": draw(st.sampled_from([NUMERIC, TEXT])),
+    }
+    odd = st.integers(0, 9).map(lambda number: number == 0)
+    rows = [
+        [draw(st.none() | WRITTEN[oid] if draw(odd) else WRITTEN_PLAINLY[oid]) for oid in oids]
+        for oids in [list(columns.values())] * draw(st.integers(1, 6))
+    ]
+    left_out = draw(st.sampled_from([[], ["recordValue"], ["metadata"]]))
+    kept = [place for place, name in enumerate(columns) if name not in left_out]
+    named = [(name, oid) for name, oid in columns.items() if name not in left_out]
+    return named, [[row[place] for place in kept] for row in rows]
+
+
+ESCAPES = str.maketrans(dict(zip("\\\b\f\n\r\t\v", [f"\\{c}" for c in "\\bfnrtv"], strict=True)))
+
+
+def copied(cell):
+    return b"\\N" if cell is None else cell.translate(ESCAPES).encode()
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=SLOW)
+@given(
+    copied_rows(),
+    st.sampled_from([None, {"metadata": {"at": "timestamp", "v": "value"}}]),
+    ZONES,
+)
+def test_both_lanes_read_the_same_of_what_postgres_writes(table, fields, zone):
+    columns, cells = table
+    rows = postgres_rows(columns, [list(map(copied, row)) for row in cells])
+    compare_blocks([Block(native=rows)], fields, zone, rows.rows_at(range(len(cells))))
+
+
+def postgres_rows(columns, rows):
+    described = [*columns, ("is_seen", 16)]
+    row_format = RowFormat([SimpleNamespace(name=name, type_code=oid) for name, oid in described])
+    table, _ = row_format.parsed(b"".join(b"\t".join([*row, b"f\n"]) for row in rows))
+    return PostgresRows(row_format, numbered(table, 1))
+
+
+@pytest.mark.parametrize("content", [JSON, JSONB])
+def test_usual_rows_of_postgres_are_read_natively_to_the_last_row(content):
+    columns = {"id": TEXT, "timestamp": TIMESTAMPTZ, "tenant_id": TEXT, "dimension_id": TEXT,
+               "value": NUMERIC, "metadata": content}  # fmt: skip
+    row = [b"a", b"2026-03-01 00:00:00.5+00", b"acme", b"calls", b"12345678901.25", b'{"a": "b"}']
+    rows = postgres_rows([*columns.items()], [row] * 200)
+    assert both_lanes_of([Block(native=rows)], None, ZoneInfo("UTC"))[1] == 200
 
 
 ONE_ROW = {
