@@ -78,7 +78,7 @@ def _readable(column: Any) -> Any:
     if pa.types.is_timestamp(kind):
         return _microseconds(column)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return _text(column)
+        return text_or_bytes(column)
     return column
 
 
@@ -91,8 +91,8 @@ def _microseconds(column: Any) -> Any:
         return column
 
 
-def _text(column: Any) -> Any:
-    """Return text as such, or as bytes where it is not UTF-8: Arrow takes a file's word for it."""
+def text_or_bytes(column: Any) -> Any:
+    """Return text as such, or as bytes where it is not UTF-8: Arrow takes anybody's word."""
     try:
         column.validate(full=True)
     except pa.ArrowInvalid:

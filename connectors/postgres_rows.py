@@ -19,6 +19,7 @@ from psycopg2 import extensions
 from connectors.arrow_arrays import whole_numbers
 from connectors.deliveries import MARK, ROW_NUMBER, DeliveredRow, Unreadable
 from connectors.line_blocks import BYTE_ORDER_MARK
+from connectors.native_rows import text_or_bytes
 from models.delivered import Reason
 from models.exact_json import NumberText
 
@@ -111,7 +112,17 @@ class RowFormat:
         *columns, flag = table.columns
         if b"\\" in text:
             columns = [_unescaped(column) for column in columns]
-        return pa.table(columns, schema=pa.schema(self._fields)), pc.sum(flag).as_py() or 0
+        if not text.isascii():
+            # A server whose encoding is SQL_ASCII hands out what it was given.
+            columns = [
+                text_or_bytes(column) if pa.types.is_string(column.type) else column
+                for column in columns
+            ]
+        fields = [
+            field if field.type == column.type else pa.field(field.name, column.type)
+            for field, column in zip(self._fields, columns, strict=True)
+        ]
+        return pa.table(columns, schema=pa.schema(fields)), pc.sum(flag).as_py() or 0
 
 
 def _unescaped(column: Any) -> Any:
@@ -177,10 +188,10 @@ class PostgresRows:
 
 def _values(column: Any, caster: Callable[[str], Any] | None) -> list[Any]:
     values: list[Any] = column.to_pylist()
-    if caster is None:
-        return values
     if pa.types.is_binary(column.type):
         values = [None if value is None else value.decode() for value in values]
+    if caster is None:
+        return values
     return [None if value is None else caster(value) for value in values]
 
 

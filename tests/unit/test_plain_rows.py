@@ -546,6 +546,16 @@ def test_usual_rows_of_postgres_are_read_natively_to_the_last_row(content):
     assert both_lanes_of([Block(native=rows)], None, ZoneInfo("UTC"))[1] == 200
 
 
+def test_bytes_of_a_database_that_are_no_text_break_their_own_row():
+    columns = [*dict.fromkeys(["id", "timestamp", "tenant_id", "dimension_id"], TEXT).items()]
+    plain = [b"a", b"2026-03-01 00:00:00+00", "é".encode(), b"calls", b"1"]
+    broken = [b"b", b"2026-03-01 00:00:00+00", b"\xe9", b"calls", b"1"]
+    rows = postgres_rows([*columns, ("value", NUMERIC)], [plain, broken])
+    with few_rows_are_enough():
+        found, _ = both_lanes_of([Block(native=rows)], None, ZoneInfo("UTC"))
+    assert (found[0][2], found[1]) == ("a", (2, "invalid_encoding"))
+
+
 ONE_ROW = {
     "id": "a",
     "timestamp": "2026-03-01T00:00:00Z",
