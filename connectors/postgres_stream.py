@@ -11,8 +11,8 @@ from connectors.native_rows import numbered
 from connectors.postgres_rows import PostgresRows, RowFormat
 
 # What a transaction lands: large enough that its own cost is nothing, small enough to do it again.
-DELIVERY_ROWS = 500_000
-DELIVERY_BYTES = 256 * 1024 * 1024
+DELIVERY_ROWS = 2_000_000
+DELIVERY_BYTES = 512 * 1024 * 1024
 
 
 class Screened(NamedTuple):
