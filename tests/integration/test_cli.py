@@ -13,12 +13,6 @@ import pytest
 
 from tests.integration.command_line import CommandLine
 
-TODAY = datetime.now(UTC).date()
-THIS_MONTH = TODAY.replace(day=1)
-LAST_MONTH = f"{THIS_MONTH - timedelta(days=1):%Y-%m}"
-# After last month's grace, whatever day it is today.
-AS_OF = (THIS_MONTH + timedelta(days=5)).isoformat()
-
 SETTINGS = """
 company: {{name: Test}}
 warehouse: {{url: "{url}"}}
@@ -66,24 +60,28 @@ def workspace(cli: CommandLine, empty_database: str) -> CommandLine:
 
 
 def test_from_a_new_workspace_to_an_approved_invoice(cli: CommandLine, empty_database: str) -> None:
+    this_month = datetime.now(UTC).date().replace(day=1)
     assert cli("init", str(cli.workspace)).code == 0
+    last_month = f"{this_month - timedelta(days=1):%Y-%m}"
+    # After last month's grace, whatever day it is today.
+    as_of = (this_month + timedelta(days=5)).isoformat()
     settings = cli.workspace / "meterhouse.yml"
     settings.write_text(settings.read_text().replace("url: embedded", f'url: "{empty_database}"'))
     assert cli("check").code == 0
 
-    first = cli.json("run", "--as-of", AS_OF)
+    first = cli.json("run", "--as-of", as_of)
     assert first["has_built"]
     assert all(source["delivered"] > 0 for source in first["sources"])
-    second = cli.json("run", "--as-of", AS_OF)
+    second = cli.json("run", "--as-of", as_of)
     assert not second["has_built"]
     assert [source["delivered"] for source in second["sources"]] == [0] * len(second["sources"])
 
     assert cli.json("verify")["passed"]
 
-    closed = cli.json("close", LAST_MONTH, "--as-of", AS_OF)
+    closed = cli.json("close", last_month, "--as-of", as_of)
     assert closed["finalised"]
     assert not closed["held"]
-    again = cli.json("close", LAST_MONTH, "--as-of", AS_OF)
+    again = cli.json("close", last_month, "--as-of", as_of)
     assert again["finalised"] == {}
 
     numbers = list(closed["finalised"].values())

@@ -14,7 +14,6 @@ from connectors.postgres_cursor import CursorState, Snapshot, held_back
 from tests.conftest import fresh_warehouse
 from tests.integration.product_database import other_session, product_database, records, source
 
-NOW = datetime.now(UTC)
 # What a cursor column is by default.
 CURSORS = {
     "timestamptz": "now()",
@@ -115,7 +114,7 @@ def test_a_day_that_ended_before_the_commit_is_read_again(app):
                 " ('today', now(), 'acme', 'calls', 1, null, '2026-03-02')"
             )
         )
-    pull(source(app), app, NOW)
+    pull(source(app), app, datetime.now(UTC))
     with app.begin() as connection:
         connection.execute(
             text(
@@ -123,7 +122,7 @@ def test_a_day_that_ended_before_the_commit_is_read_again(app):
                 " ('yesterday', now(), 'acme', 'calls', 1, null, '2026-03-01')"
             )
         )
-    pull(source(app), app, NOW)
+    pull(source(app), app, datetime.now(UTC))
     assert records(app) == ["today", "yesterday"]
 
 
@@ -140,7 +139,7 @@ def test_local_times_that_come_twice_are_read_twice(app):
                 ),
                 {"name": name, "moment": moment},
             )
-        assert pull(berlin, app, NOW).delivered_count == 1
+        assert pull(berlin, app, datetime.now(UTC)).delivered_count == 1
 
 
 @pytest.mark.parametrize(
