@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import Connection, Row, func, insert, literal, select, text
 
 from assets.invoicing.documents import document_hash, read_document
-from assets.invoicing.standing import IN_ORDER
+from assets.invoicing.standing import IN_ORDER, voided_since
 from connectors.warehouse import Warehouse
 from models.invoice import invoice_number
 from models.tables import billing, ops, raw
@@ -154,13 +154,7 @@ def carried_on(connection: Connection, build: Build) -> set[str]:
 
 def refuse_voided_since(connection: Connection, build_number: int) -> None:
     """Raise where an invoice was voided after the drafts began to be rated beside it."""
-    voided = connection.execute(
-        select(billing.invoice_events.c.invoice_id)
-        .join(ops.builds, billing.invoice_events.c.happened_at > ops.builds.c.started_at)
-        .where(billing.invoice_events.c.event == "voided")
-        .where(ops.builds.c.build_number == build_number)
-        .limit(1)
-    ).scalar()
+    voided = voided_since(connection, build_number)
     if voided is not None:
         raise StaleDraftsError(
             f"invoice {voided} was voided since the drafts were rated: `meterhouse run` again, "

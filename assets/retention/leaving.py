@@ -4,6 +4,7 @@ from datetime import date
 
 from sqlalchemy import Connection, text
 
+from assets.invoicing.standing import voided_since
 from assets.retention.ledger import JOURNAL, ArchiveRefused
 from connectors.database import relation_exists
 
@@ -12,15 +13,9 @@ ROLLUP_COUNT = 4
 BOUNDARIES = "rating.int_usage_boundaries"
 
 LAST_BUILD = """
-    select build_number, finished_at, started_at
+    select build_number, finished_at
     from ops.builds
     order by build_number desc
-    limit 1
-"""
-VOIDED_SINCE = """
-    select invoice_id
-    from billing.invoice_events
-    where event = 'voided' and happened_at > :started_at
     limit 1
 """
 # Rollups are what remains of an archived month: they have to be there, and to know all of it.
@@ -193,7 +188,7 @@ def refuse_unsettled(connection: Connection) -> None:
     build = connection.execute(text(LAST_BUILD)).one_or_none()
     if build is None or build.finished_at is None:
         raise ArchiveRefused("the last build did not finish: `meterhouse run` again, then archive")
-    voided = connection.execute(text(VOIDED_SINCE), {"started_at": build.started_at}).scalar()
+    voided = voided_since(connection, build.build_number)
     if voided is not None:
         raise ArchiveRefused(
             f"invoice {voided} was voided since the last build: `meterhouse run` again, "

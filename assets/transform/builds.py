@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Table, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
+from assets.invoicing.standing import voided_count
 from connectors.dbt import rollup_hash
 from models.tables import billing, ops, raw
 
@@ -117,6 +118,7 @@ def begin_build(connection: Connection, inputs: BuildInputs, now: datetime) -> i
             fingerprint=inputs.fingerprint,
             catalog_version=inputs.catalog_version,
             as_of=inputs.as_of,
+            voided_count=voided_count(),
             started_at=now,
         )
         .returning(ops.builds.c.build_number)
@@ -167,6 +169,7 @@ def start_models(connection: Connection, now: datetime, *, are_all: bool) -> int
             fingerprint=current.fingerprint if are_all else "a part of the models",
             catalog_version=current.catalog_version,
             as_of=current.as_of,
+            voided_count=voided_count(),
             started_at=now,
             models_started_at=now,
         )

@@ -46,6 +46,7 @@ builds = Table(
     words("fingerprint"),
     words("catalog_version"),
     instant("as_of"),
+    Column("voided_count", BigInteger, nullable=False),
     instant("started_at"),
     instant("models_started_at", nullable=True),
     instant("finished_at", nullable=True),

@@ -280,7 +280,9 @@ def test_approval_queues_what_is_to_be_paid_and_refuses_what_is_void(two_drafts)
         "acme:2026-09-01",
         "zero:2026-09-01",
     ]
-    record_void(warehouse, "acme:2026-09-01", "tester", NOW)
+    record_void(warehouse, "acme:2026-09-01", "tester", datetime(2020, 1, 1, tzinfo=UTC))
+    with pytest.raises(StaleDraftsError, match="acme:2026-09-01 was voided since"):
+        two_drafts.close(RULES, NOW)
     with pytest.raises(InvoiceStateError, match="is void"):
         approve(warehouse, ["INV-000001", "acme:2026-09-01"], "tester", NOW)
     assert len(waiting_for_approval(warehouse)) == 3, "all or none"

@@ -1,5 +1,6 @@
 """A void invoice ends in Stripe and here, wherever its posting stopped."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,13 +8,15 @@ from sqlalchemy import func, select
 
 from assets.delivery.outbox import PostingError
 from assets.delivery.voiding import void_invoice
-from assets.invoicing.approval import InvoiceStateError
+from assets.invoicing.approval import InvoiceStateError, note_void, voidable
 from assets.invoicing.closing import CLOSING_LOCK
+from assets.invoicing.standing import voided_since
+from assets.transform.builds import begin_build, build_inputs
 from connectors.stripe_invoices import StripeInvoices
 from connectors.stripe_records import StripeInvoice
 from connectors.warehouse import Warehouse
 from sandbox.stripe.server import StripeSandbox
-from tests.integration.billing_rows import approved_invoice
+from tests.integration.billing_rows import FINALISED_AT, approved_invoice
 from tests.integration.posting_bench import (
     LINES,
     CrashError,
@@ -82,6 +85,26 @@ def test_nothing_is_finalised_while_an_invoice_is_being_voided(
     void_invoice(warehouse, stripe, invoice_id, "test", now(sandbox))
     with warehouse.begin() as connection:
         assert [*answers, connection.execute(can_close).scalar_one()] == [False, True]
+
+
+def test_a_build_that_begins_while_an_invoice_is_voided_does_not_know_of_it(
+    warehouse: Warehouse,
+) -> None:
+    """What the void is dated is earlier than the build, and what is committed of it later."""
+    invoice_id = approved_invoice(warehouse, LINES)
+
+    def begun() -> int:
+        with warehouse.begin() as connection:
+            inputs = build_inputs(connection, "none", FINALISED_AT, "adjust", "tests")
+            return begin_build(connection, inputs, FINALISED_AT + timedelta(days=1))
+
+    with warehouse.begin() as connection:
+        note_void(connection, voidable(connection, invoice_id), "test", FINALISED_AT)
+        before = begun()
+    after = begun()
+    with warehouse.begin() as connection:
+        assert voided_since(connection, before) == invoice_id
+        assert voided_since(connection, after) is None
 
 
 def test_a_paid_invoice_is_not_voided(
