@@ -127,7 +127,6 @@ def outbox_row(connection: Connection, bill: Bill, now: datetime) -> Row:
         raise PostingError(f"invoice {invoice_id} is not approved; meterhouse approve does that")
     if "voided" in happened:
         raise PostingError(f"invoice {invoice_id} is void and will not be posted")
-    # A row of it would fail again whenever what waits is posted.
     if bill.total <= 0:
         raise PostingError(
             f"there is nothing to pay on invoice {invoice_id}, so there is nothing to post"

@@ -7,7 +7,7 @@ only what is missing. What Stripe totals is compared with our own total before i
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from assets.delivery.outbox import (
@@ -44,7 +44,7 @@ NOT_FOUND = 404
 
 @dataclass(frozen=True, slots=True)
 class PendingPosting:
-    """An approved invoice that is not in Stripe yet."""
+    """An approved document that is not in Stripe yet."""
 
     invoice_id: str
     state: str
@@ -62,16 +62,18 @@ class PostingOutcome:
 
 
 def pending_postings(warehouse: Warehouse) -> list[PendingPosting]:
-    """Return approved invoices that are neither void nor posted, in the order of their numbers.
+    """Return approved documents that are neither void nor posted, in the order of their numbers.
 
-    Those with nothing to pay are not among them: approval does not put them into the outbox.
+    Those with nothing to pay are not among them, whatever the outbox holds of them.
     """
     outbox, standing = billing.outbox, standing_invoices()
     query = (
         select(outbox.c.invoice_id, outbox.c.state, outbox.c.last_error)
-        .join(standing, standing.c.invoice_id == outbox.c.invoice_id)
+        .join(standing, standing.c.document_id == outbox.c.invoice_id)
         .where(outbox.c.state != "posted")
-        .order_by(standing.c.invoice_sequence)
+        .group_by(outbox.c.invoice_id)
+        .having(func.sum(standing.c.amount_due) > 0)
+        .order_by(func.min(standing.c.invoice_sequence))
     )
     with warehouse.begin() as connection:
         return [

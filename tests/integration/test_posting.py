@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from assets.delivery.outbox import PostingError, idempotency_key
 from assets.delivery.posting import pending_postings
@@ -158,6 +158,10 @@ def test_what_is_not_approved_void_or_without_amount_is_not_posted(
     void = approved_invoice(warehouse, LINES)
     record_void(warehouse, void, "test", now(sandbox))
     empty = approved_invoice(warehouse, [])
+    # Of a time when it was taken up before anybody looked whether there is something to pay.
+    with warehouse.begin() as connection:
+        row = {"invoice_id": empty, "state": "failed", "attempt": 0, "updated_at": now(sandbox)}
+        connection.execute(insert(billing.outbox), row)
     expected = {unapproved: "not approved", void: "is void", empty: "nothing to pay",
                 "missing": "no finalised invoice"}  # fmt: skip
     for invoice_id, reason in expected.items():
