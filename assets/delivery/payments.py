@@ -32,7 +32,8 @@ def sync_payments(warehouse: Warehouse, stripe: StripeInvoices, now: datetime) -
     """Bring the state of posted invoices up to date with Stripe.
 
     Reads all invoices created since the oldest one that is not settled, a hundred a call. A re-run
-    without news changes nothing.
+    without news changes nothing. A draft is left out: its posting has not ended, and may end with
+    another one.
     """
     posted, unsettled = read_posted(warehouse)
     since = min([now - RECENT, *unsettled.values()])
@@ -40,7 +41,11 @@ def sync_payments(warehouse: Warehouse, stripe: StripeInvoices, now: datetime) -
         invoice.stripe_invoice_id: invoice
         for invoice in stripe.list_invoices(int(since.astimezone(UTC).timestamp()))
     }
-    ours = {identifier: found[identifier] for identifier in posted if identifier in found}
+    ours = {
+        identifier: found[identifier]
+        for identifier in posted
+        if identifier in found and found[identifier].status != "draft"
+    }
     # An adopted draft may be older than the attempt which posted it.
     for identifier in unsettled.keys() - found.keys():
         ours[identifier] = stripe.retrieve(identifier)

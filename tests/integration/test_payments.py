@@ -2,8 +2,10 @@
 
 from decimal import Decimal
 
+import pytest
 from sqlalchemy import select
 
+from assets.delivery.outbox import PostingError
 from assets.delivery.payments import sync_payments
 from connectors.stripe_invoices import StripeInvoices
 from connectors.warehouse import Warehouse
@@ -12,6 +14,10 @@ from sandbox.stripe.server import StripeSandbox
 from tests.integration.billing_rows import approved_invoice
 from tests.integration.posting_bench import (
     LINES,
+    CrashError,
+    assert_posted_once,
+    crashing,
+    in_stripe,
     now,
     post,
     v1,
@@ -33,6 +39,23 @@ def test_payments_are_brought_back_and_only_news_counts(
         ).one()
     assert (row.status, row.amount_paid, row.amount_remaining) == ("paid", Decimal("80.11"), 0)
     assert sync_payments(warehouse, stripe, now(sandbox)).changed == 0
+
+
+def test_a_draft_that_is_left_behind_is_not_taken_for_the_invoice(
+    warehouse: Warehouse, stripe: StripeInvoices, sandbox: StripeSandbox
+) -> None:
+    """It may be deleted in Stripe, and another one posted in its place."""
+    invoice_id = approved_invoice(warehouse, LINES)
+    with pytest.raises(CrashError):
+        post(warehouse, crashing(sandbox, {2}), sandbox, invoice_id)
+    report = sync_payments(warehouse, stripe, now(sandbox))
+    assert (report.checked, report.strangers) == (0, ())
+    v1(sandbox).invoices.delete(in_stripe(sandbox, "invoice")[0]["id"])
+    with pytest.raises(PostingError, match="was deleted in Stripe"):
+        post(warehouse, stripe, sandbox, invoice_id)
+    post(warehouse, stripe, sandbox, invoice_id)
+    assert_posted_once(warehouse, sandbox, invoice_id, LINES, 8011)
+    assert sync_payments(warehouse, stripe, now(sandbox)).by_status == {"open": 1}
 
 
 def test_an_old_unpaid_invoice_is_still_asked_for(
