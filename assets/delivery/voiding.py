@@ -25,8 +25,9 @@ def void_invoice(
     """Void an invoice, named by id or number, in Stripe and here; return Stripe's id, if any.
 
     All that is on a document with it is void, too. A draft left by an interrupted posting is
-    deleted. A paid invoice is refused: it needs a credit note. Nobody can post the invoice in
-    between, nor finalise one that spends of its credit: what is void in Stripe is void here.
+    deleted. One that is paid, or a part of it, is refused: it needs a credit note. Nobody can post
+    the invoice in between, nor finalise one that spends of its credit: what is void in Stripe is
+    void here.
     """
     with warehouse.begin() as connection:
         invoice_id = document_state(connection, reference).document_id
@@ -45,15 +46,19 @@ def void_in_stripe(
     if found is None:
         return None
     identifier = found.stripe_invoice_id
-    if found.status == "paid":
-        raise PostingError(
-            f"invoice {invoice_id} is paid in Stripe ({identifier}): only a credit note can undo it"
-        )
     if found.status == "draft":
         stripe.delete_draft(identifier)
         return identifier
     if found.status != "void":
-        found = stripe.void(identifier, idempotency_key(invoice_id, f"void/{identifier}", 0))
+        if found.status == "paid" or found.amount_paid > 0:
+            extent = "paid" if found.status == "paid" else "paid in part"
+            raise PostingError(
+                f"invoice {invoice_id} is {extent} in Stripe ({identifier}): only a credit note "
+                "can undo it"
+            )
+        # What is void is not voided again, so a refusal of earlier need not be repeated.
+        step = f"void/{identifier}"
+        found = stripe.void(identifier, idempotency_key(invoice_id, step, seconds(now)))
     with warehouse.begin() as connection:
         note_status(connection, invoice_id, found, now)
     return identifier

@@ -7,6 +7,7 @@ import pytest
 
 from assets.checks.frozen_rows import invoice_numbers_have_no_gap
 from assets.checks.posted_invoices import approved_invoices_are_queued, totals_in_stripe_are_ours
+from assets.delivery.outbox import PostingError
 from assets.delivery.payments import sync_payments
 from assets.delivery.posting import pending_postings
 from assets.delivery.voiding import void_invoice
@@ -160,7 +161,12 @@ def test_contracts_of_a_payer_are_on_one_document(
     assert second.invoice.invoice_id == "data:2026-08-01"
     assert prepare_recomputation(august.warehouse, "INV-000003") == TOGETHER
 
-    # Void is all of it, and what is drafted again is on one document again.
+    # Void is all of it once what was paid is given back, and what is drafted again is on one
+    # document again.
+    with pytest.raises(PostingError, match="paid in part"):
+        void_invoice(august.warehouse, stripe, "INV-000003-3", "test", now(sandbox))
+    with sandbox.service.store.transaction():
+        sandbox.service.store.put(invoice)
     void_invoice(august.warehouse, stripe, "INV-000003-3", "test", now(sandbox))
     august.build(datetime(2026, 9, 3, tzinfo=UTC), *INVOICES)
     assert [row[1] for row in states(august)] == ["void"] * 3

@@ -13,12 +13,14 @@ from assets.invoicing.closing import CLOSING_LOCK
 from assets.invoicing.standing import voided_since
 from assets.transform.builds import begin_build, build_inputs
 from connectors.stripe_invoices import StripeInvoices
-from connectors.stripe_records import StripeInvoice
+from connectors.stripe_records import StripeInvoice, StripeUnavailable
 from connectors.warehouse import Warehouse
+from sandbox.stripe.faults import Fault
 from sandbox.stripe.server import StripeSandbox
 from tests.integration.billing_rows import FINALISED_AT, approved_invoice
 from tests.integration.posting_bench import (
     LINES,
+    MINUTE,
     CrashError,
     crashing,
     in_stripe,
@@ -112,6 +114,24 @@ def test_a_paid_invoice_is_not_voided(
 ) -> None:
     invoice_id = approved_invoice(warehouse, LINES)
     outcome = post(warehouse, stripe, sandbox, invoice_id)
+    [invoice] = in_stripe(sandbox, "invoice")
+    with sandbox.service.store.transaction():
+        sandbox.service.store.put({**invoice, "amount_paid": 1, "amount_remaining": 8010})
+    with pytest.raises(PostingError, match="paid in part"):
+        void_invoice(warehouse, stripe, invoice_id, "test", now(sandbox))
     v1(sandbox).invoices.pay(outcome.stripe_invoice_id, {"paid_out_of_band": True})
     with pytest.raises(PostingError, match="credit note"):
         void_invoice(warehouse, stripe, invoice_id, "test", now(sandbox))
+
+
+def test_a_void_that_stripe_has_refused_is_asked_for_anew(
+    warehouse: Warehouse, stripe: StripeInvoices, sandbox: StripeSandbox
+) -> None:
+    invoice_id = approved_invoice(warehouse, LINES)
+    post(warehouse, stripe, sandbox, invoice_id)
+    sandbox.service.faults.add(Fault("stored_500", path=".*/void"))
+    with pytest.raises(StripeUnavailable):
+        void_invoice(warehouse, stripe, invoice_id, "test", now(sandbox))
+    sandbox.service.clock.advance(MINUTE)
+    void_invoice(warehouse, stripe, invoice_id, "test", now(sandbox))
+    assert [invoice["status"] for invoice in in_stripe(sandbox, "invoice")] == ["void"]
