@@ -97,7 +97,7 @@ def close_period(
                 continue
             number += 1
             report.finalised += finalise_document(connection, document, number, build, now)
-            carried = carried_on(connection, build)
+            carried |= {draft.contract_id for draft in document if draft.carries_credit_on}
             if rules.approves_itself:
                 approve_document(connection, first.invoice_id, "auto", now)
     return report
@@ -134,7 +134,7 @@ def latest_build(connection: Connection) -> Build:
 
 
 def carried_on(connection: Connection, build: Build) -> set[str]:
-    """Return the contracts of which this build's drafts were finalised with credit carried on.
+    """Return the contracts with drafts of this build that were finalised and carry credit on.
 
     Their later drafts were rated before that credit existed.
     """
@@ -189,13 +189,19 @@ def source_watermarks(connection: Connection) -> dict[str, datetime | None]:
 def drafts(connection: Connection) -> list[Row]:
     """Return the drafts of the latest build that are not finalised yet, earliest period first.
 
-    Each says whether whoever pays it wants what ends on a day on one document.
+    Each says whether whoever pays it wants what ends on a day on one document, and whether it is
+    below zero and carries credit on.
     """
     return list(
         connection.execute(
             text(
                 """
-                select drafts.*, payers.has_consolidated_invoices
+                select
+                    drafts.*, payers.has_consolidated_invoices,
+                    drafts.invoice_id in (
+                        select lines.invoice_id from rating.int_invoice_lines as lines
+                        where lines.kind = 'credit' and lines.amount > 0
+                    ) as carries_credit_on
                 from rating.int_invoices as drafts
                 left join billing.invoices as finalised
                     on drafts.invoice_id = finalised.invoice_id

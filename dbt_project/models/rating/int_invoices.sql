@@ -1,3 +1,5 @@
+{{ config(indexes=[{'columns': ['invoice_id']}]) }}
+
 with
 
 drafts as (
