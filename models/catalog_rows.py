@@ -22,11 +22,11 @@ from models.tax_rows import customer_tax_rows, tax_rows
 
 
 def catalog_rows(catalog: Catalog) -> list[tuple[Table, list[Row]]]:
-    """Return the rows of a version, table by table; ``versions`` itself is left to the caller."""
+    """Return the rows of a version, table by table; what tells of versions is the caller's."""
     rows: dict[str, tuple[Table, list[Row]]] = {
         table.name: (table, [])
         for table in tables.metadata.sorted_tables
-        if table is not tables.versions
+        if table not in (tables.versions, tables.acceptances)
     }
     version = catalog.version
     for table, row in _all_rows(catalog):

@@ -237,13 +237,13 @@ def read_bill(connection: Connection, document_id: str) -> Bill:
 
 
 def read_customer(connection: Connection, customer_id: str) -> Row:
-    """Return a customer by the latest catalog that names it: an address may have been mended."""
-    customers, versions = catalog.customers, catalog.versions
+    """Return a customer by the last catalog that names it: an address may have been mended."""
+    customers, accepted = catalog.customers, catalog.acceptances
     found = connection.execute(
         select(customers)
-        .join(versions, versions.c.catalog_version == customers.c.catalog_version)
+        .join(accepted, accepted.c.catalog_version == customers.c.catalog_version)
         .where(customers.c.customer_id == customer_id)
-        .order_by(versions.c.version_number.desc())
+        .order_by(accepted.c.acceptance_number.desc())
         .limit(1)
     ).one_or_none()
     if found is None:

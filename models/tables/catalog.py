@@ -31,6 +31,15 @@ versions = Table(
     comment="One row per accepted state of the catalog; the version is a hash of its content.",
 )
 
+acceptances = Table(
+    "acceptances",
+    metadata,
+    Column("acceptance_number", BigInteger, primary_key=True),
+    words("catalog_version"),
+    instant("accepted_at"),
+    comment="One row per time the catalog came to a state, which may be one of earlier again.",
+)
+
 dimensions = Table(
     "dimensions",
     metadata,

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import func, insert, select
 
+from assets.catalog.publishing import accept
 from connectors.warehouse import Warehouse
 from models.money import minor_units
 from models.tables import billing, catalog
@@ -53,6 +54,7 @@ def new_customer(warehouse: Warehouse, customer_id: str | None = None, **values:
                 "content": {},
             },
         )
+        accept(connection, version, FINALISED_AT)
         connection.execute(insert(catalog.customers), customer)
         connection.execute(
             insert(catalog.dimensions),

@@ -391,15 +391,17 @@ def test_an_adjustment_of_a_line_that_was_never_invoiced_is_taken_back(pipeline)
 
 def test_a_contract_that_is_being_invoiced_cannot_leave_the_catalog(two_drafts):
     two_drafts.close(RULES, NOW)
+    renamed = CATALOG.replace("- id: acme\n        plan", "- id: renamed\n        plan")
+    ended = CATALOG.replace("start: 2026-08-01\n", "start: 2026-08-01\n        end: 2026-10-01\n")
     with pytest.raises(CatalogRefused, match=r"acme \(invoiced until 2026-10-01\)"):
-        publish(
-            two_drafts, CATALOG.replace("- id: acme\n        plan", "- id: renamed\n        plan")
-        )
-    publish(
-        two_drafts,
-        CATALOG.replace("start: 2026-08-01\n", "start: 2026-08-01\n        end: 2026-10-01\n"),
-    )
-    publish(two_drafts, CATALOG.replace("- id: acme\n        plan", "- id: renamed\n        plan"))
+        publish(two_drafts, renamed)
+    # An end that was taken back is none: the catalog before it holds again.
+    for catalog in (ended, CATALOG):
+        publish(two_drafts, catalog)
+    with pytest.raises(CatalogRefused, match=r"acme \(invoiced until 2026-10-01\)"):
+        publish(two_drafts, renamed)
+    for catalog in (ended, renamed):
+        publish(two_drafts, catalog)
 
 
 def test_usage_stays_with_its_invoice_when_the_tenant_moves(pipeline):

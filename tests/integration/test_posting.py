@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from assets.delivery.outbox import PostingError, idempotency_key
+from assets.delivery.outbox import PostingError, idempotency_key, read_customer
 from assets.delivery.posting import pending_postings
 from assets.invoicing.approval import record_void
 from connectors.stripe_invoices import StripeInvoices
@@ -27,6 +27,10 @@ from tests.integration.posting_bench import (
     post,
     v1,
 )
+from tests.integration.test_invoicing import publish
+from tests.pipeline import Pipeline
+
+CATALOG = "customers: [{id: acme, stripe_customer: cus_some}]\n"
 
 
 def test_a_first_posting_takes_three_calls(
@@ -96,6 +100,15 @@ def test_the_customer_that_the_catalog_names_is_used(
     post(warehouse, stripe, sandbox, approved_invoice(warehouse, LINES, customer_id=customer))
     assert [invoice["customer"] for invoice in in_stripe(sandbox, "invoice")] == [existing]
     assert len(in_stripe(sandbox, "customer")) == 1
+
+
+def test_a_customer_is_as_the_catalog_that_holds_says(pipeline: Pipeline) -> None:
+    """A mistake that is taken back leaves the later version behind, and the earlier one holds."""
+    for stripe_customer in ("cus_right", "cus_mistaken", "cus_right", "cus_right"):
+        publish(pipeline, CATALOG.replace("cus_some", stripe_customer))
+    with pipeline.warehouse.begin() as connection:
+        assert read_customer(connection, "acme").stripe_customer == "cus_right"
+    assert len(pipeline.rows("select * from catalog.acceptances")) == 3
 
 
 def test_more_than_250_lines_are_put_together_to_the_same_total(

@@ -147,7 +147,8 @@ def test_there_are_rows_for_every_table_but_the_versions(tmp_path: Path) -> None
     (tmp_path / "cut.yml").write_text(CUT)
     (tmp_path / "tried.yml").write_text(TRIED)
     found = catalog_rows(load_catalog(tmp_path))
-    names = {table.name for table in tables.metadata.tables.values()} - {"versions"}
+    names = {table.name for table in tables.metadata.tables.values()}
+    names -= {"versions", "acceptances"}
     assert {table.name for table, _ in found} == names
     for table, table_rows in found:
         assert table_rows

@@ -11,13 +11,13 @@ from models.tables import catalog as tables
 
 
 def last_ends() -> Subquery:
-    """Return every contract there ever was, with the end that the last version says that has it."""
-    contracts, versions = tables.contracts, tables.versions
+    """Return every contract there ever was, with the end that the last catalog says that had it."""
+    contracts, accepted = tables.contracts, tables.acceptances
     return (
         select(contracts.c.contract_id, contracts.c.end_date)
         .ext(distinct_on(contracts.c.contract_id))
-        .join(versions, contracts.c.catalog_version == versions.c.catalog_version)
-        .order_by(contracts.c.contract_id, versions.c.version_number.desc())
+        .join(accepted, contracts.c.catalog_version == accepted.c.catalog_version)
+        .order_by(contracts.c.contract_id, accepted.c.acceptance_number.desc())
         .subquery("last_ends")
     )
 
