@@ -8,6 +8,7 @@ from sqlalchemy import Row, text
 
 from assets.catalog.publishing import publish
 from assets.ingestion.pulling import PullReport, pull
+from assets.invoicing.approval import note_void, voidable
 from assets.invoicing.closing import CloseReport, ClosingRules, close_period
 from assets.transform.builds import begin_build, build_inputs, finish_build
 from connectors.dbt import run_project
@@ -67,3 +68,9 @@ class Pipeline:
         """Return the rows of a query."""
         with self.warehouse.begin() as connection:
             return list(connection.execute(text(query)))
+
+
+def record_void(warehouse: Warehouse, reference: str, actor: str, now: datetime) -> None:
+    """Void an invoice that was never posted, and all that is on a document with it."""
+    with warehouse.begin() as connection:
+        note_void(connection, voidable(connection, reference), actor, now)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, Row, func, select, text
 
 from assets.invoicing.closing import approve_document, keep_from_closing, record_event
 from connectors.warehouse import Warehouse
@@ -130,15 +130,6 @@ def approve(
     return approved
 
 
-def record_void(warehouse: Warehouse, reference: str, actor: str, now: datetime) -> None:
-    """Void an invoice on our side, and all that is on a document with it; their periods open again.
-
-    What was posted must be voided in Stripe first; raises ``InvoiceStateError`` for an unknown one.
-    """
-    with warehouse.begin() as connection:
-        note_void(connection, voidable(connection, reference), actor, now)
-
-
 def voidable(connection: Connection, reference: str) -> DocumentState:
     """Return the state of a document that may be voided; no close spends of it meanwhile."""
     keep_from_closing(connection)
@@ -148,7 +139,7 @@ def voidable(connection: Connection, reference: str) -> DocumentState:
 
 
 def note_void(connection: Connection, state: DocumentState, actor: str, now: datetime) -> None:
-    """Write down that a document is void, unless it was."""
+    """Write down that a document is void, unless it was; the periods of its invoices open again."""
     if "voided" not in state.events:
         last = connection.execute(select(func.max(billing.invoices.c.invoice_sequence)))
         record_event(
@@ -176,18 +167,25 @@ def refuse_spent_credit(connection: Connection, state: DocumentState) -> None:
             )
 
 
-def document_state(connection: Connection, reference: str) -> DocumentState:
-    """Return the state of the document that a finalised invoice is on, by its id or number."""
-    invoices, events = billing.invoices, billing.invoice_events
-    document_id: str | None = connection.execute(
-        select(invoices.c.document_id).where(
+def finalised_invoice(connection: Connection, reference: str) -> Row:
+    """Return the row of a finalised invoice, by its id or number."""
+    invoices = billing.invoices
+    found = connection.execute(
+        select(invoices).where(
             (invoices.c.invoice_id == reference) | (invoices.c.invoice_number == reference)
         )
-    ).scalar_one_or_none()
-    if document_id is None:
+    ).one_or_none()
+    if found is None:
         raise InvoiceStateError(
             f"there is no finalised invoice {reference}; `meterhouse invoices` lists them"
         )
+    return found
+
+
+def document_state(connection: Connection, reference: str) -> DocumentState:
+    """Return the state of the document that a finalised invoice is on, by its id or number."""
+    invoices, events = billing.invoices, billing.invoice_events
+    document_id = finalised_invoice(connection, reference).document_id
     # What is decided on this state is written while nobody else decides. The row itself cannot be
     # locked: nobody may change it.
     connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(document_id))))

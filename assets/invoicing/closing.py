@@ -251,13 +251,6 @@ def predecessor_gate(draft: Row, still_open: set[str], carried: set[str]) -> str
     return None
 
 
-def is_automatic(invoice: Row) -> bool:
-    """Return whether an invoice sells what a wallet was found to lack, so that it counts usage."""
-    # As in `acme:top_up:prepaid:automatic:1`, of the contract acme and its wallet prepaid.
-    parts = str(invoice.invoice_id).split(":")
-    return parts[1:2] == ["top_up"] and parts[3:4] == ["automatic"]
-
-
 def gate(
     draft: Row,
     rules: ClosingRules,

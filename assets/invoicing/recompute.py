@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, select
 
-from assets.invoicing.approval import InvoiceStateError
-from assets.invoicing.closing import is_automatic
+from assets.invoicing.approval import InvoiceStateError, finalised_invoice
 from assets.invoicing.documents import document_hash, read_document
 from assets.invoicing.standing import IN_ORDER
 from assets.rehearsals.stage import set_parameters
@@ -31,8 +30,8 @@ class Recomputation:
 
     @property
     def is_same(self) -> bool:
-        """Whether both are the same bytes."""
-        return self.finalised_hash == self.recomputed_hash
+        """Whether both are the same bytes, and nothing else was found to differ."""
+        return self.finalised_hash == self.recomputed_hash and not self.differences
 
 
 def prepare_recomputation(warehouse: Warehouse, reference: str) -> list[str]:
@@ -92,6 +91,13 @@ def refuse_archived(connection: Connection, invoice: Row) -> None:
         )
 
 
+def is_automatic(invoice: Row) -> bool:
+    """Return whether an invoice sells what a wallet was found to lack, so that it counts usage."""
+    # As in `acme:top_up:prepaid:automatic:1`, of the contract acme and its wallet prepaid.
+    parts = str(invoice.invoice_id).split(":")
+    return parts[1:2] == ["top_up"] and parts[3:4] == ["automatic"]
+
+
 def compare_recomputation(warehouse: Warehouse, invoice_id: str) -> Recomputation:
     """Return the comparison of a finalised invoice with the one just rated again."""
     with warehouse.begin() as connection:
@@ -129,18 +135,3 @@ def compare_recomputation(warehouse: Warehouse, invoice_id: str) -> Recomputatio
         document_hash(rated),
         differences,
     )
-
-
-def finalised_invoice(connection: Connection, reference: str):  # type: ignore[no-untyped-def]
-    """Return the row of a finalised invoice, by id or number."""
-    invoices = billing.invoices
-    row = connection.execute(
-        select(invoices).where(
-            (invoices.c.invoice_id == reference) | (invoices.c.invoice_number == reference)
-        )
-    ).one_or_none()
-    if row is None:
-        raise InvoiceStateError(
-            f"there is no finalised invoice {reference}; `meterhouse invoices` lists them"
-        )
-    return row

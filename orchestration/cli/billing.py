@@ -114,6 +114,8 @@ def post(context: typer.Context, references: References = None) -> None:
         session.printer.json({"posted": []})
         session.printer.line("No approved invoice waits to be posted.")
         return
+    from orchestration.sensors import posting_config
+
     with session.jobs() as jobs:
         outcome = jobs.run("post_invoice", run_config=posting_config(waiting))
         require_success(outcome)
@@ -138,13 +140,6 @@ def document_named(session: Session, reference: str) -> "DocumentState":
 
     with session.warehouse.begin() as connection:
         return document_state(connection, reference)
-
-
-def posting_config(invoice_ids: list[str]) -> dict[str, Any]:
-    """Return the configuration of a run that posts invoices."""
-    from orchestration.sensors import posting_config as config
-
-    return config(invoice_ids)
 
 
 def void(
@@ -204,7 +199,7 @@ def recompute(context: typer.Context, reference: Reference) -> None:
         outcomes = [compare_recomputation(session.warehouse, each) for each in invoice_ids]
     told = [told_recomputation(outcome) for outcome in outcomes]
     session.printer.json(told[0] if len(told) == 1 else {"invoices": told})
-    differing = [outcome for outcome in outcomes if outcome.differences or not outcome.is_same]
+    differing = [outcome for outcome in outcomes if not outcome.is_same]
     if differing:
         raise ActionNeeded(
             "\n".join(
@@ -224,7 +219,7 @@ def told_recomputation(outcome: "Recomputation") -> dict[str, Any]:
     return {
         "invoice_id": outcome.invoice_id,
         "invoice_number": outcome.invoice_number,
-        "is_same": outcome.is_same and not outcome.differences,
+        "is_same": outcome.is_same,
         "finalised_hash": outcome.finalised_hash,
         "recomputed_hash": outcome.recomputed_hash,
         "differences": outcome.differences,

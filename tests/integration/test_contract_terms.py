@@ -5,10 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from assets.catalog.refusals.errors import CatalogRefused
-from assets.invoicing.approval import record_void
 from assets.invoicing.closing import ClosingRules
 from tests.integration.test_invoicing import INVOICES, is_same_when_recomputed, lines, publish
-from tests.pipeline import Pipeline
+from tests.pipeline import Pipeline, record_void
 
 CATALOG = """
 dimensions:

@@ -6,10 +6,10 @@ from decimal import Decimal
 import pytest
 
 from assets.catalog.refusals.errors import CatalogRefused
-from assets.invoicing.approval import InvoiceStateError, record_void
+from assets.invoicing.approval import InvoiceStateError
 from assets.invoicing.closing import ClosingRules
 from tests.integration.test_invoicing import is_same_when_recomputed, lines, publish, usage
-from tests.pipeline import Pipeline
+from tests.pipeline import Pipeline, record_void
 
 CATALOG = """
 dimensions:

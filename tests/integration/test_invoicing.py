@@ -11,13 +11,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from assets.catalog.refusals.errors import CatalogRefused
-from assets.invoicing.approval import InvoiceStateError, approve, record_void, waiting_for_approval
+from assets.invoicing.approval import InvoiceStateError, approve, waiting_for_approval
 from assets.invoicing.closing import CloseReport, ClosingRules, Held, StaleDraftsError, close_period
 from assets.invoicing.explanation import explain, usage_records
 from assets.invoicing.recompute import SELECTION, compare_recomputation, prepare_recomputation
 from connectors.dbt import run_project
 from tests.conftest import fresh_pipeline
-from tests.pipeline import Pipeline
+from tests.pipeline import Pipeline, record_void
 
 INVOICES = (
     "+jnl_delivery_counts",

@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from assets.catalog.refusals.errors import CatalogRefused
-from assets.invoicing.approval import record_void
 from tests.conftest import fresh_pipeline
 from tests.integration.test_fees_over_time import NOW, RULES
 from tests.integration.test_invoicing import is_same_when_recomputed, lines, publish
-from tests.pipeline import Pipeline
+from tests.pipeline import Pipeline, record_void
 
 INVOICES = ("+jnl_delivery_counts", "+fct_invoices", "+fct_invoice_lines")
 ADVANCE = "timing: advance"

@@ -7,7 +7,6 @@ from sqlalchemy import insert, select
 
 from assets.delivery.outbox import PostingError, idempotency_key, read_customer
 from assets.delivery.posting import pending_postings
-from assets.invoicing.approval import record_void
 from connectors.stripe_invoices import StripeInvoices
 from connectors.stripe_records import StripeUnavailable
 from connectors.warehouse import Warehouse
@@ -28,7 +27,7 @@ from tests.integration.posting_bench import (
     v1,
 )
 from tests.integration.test_invoicing import publish
-from tests.pipeline import Pipeline
+from tests.pipeline import Pipeline, record_void
 
 CATALOG = "customers: [{id: acme, stripe_customer: cus_some}]\n"
 

@@ -4,14 +4,14 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from assets.invoicing.approval import InvoiceStateError, record_void
+from assets.invoicing.approval import InvoiceStateError
 from assets.invoicing.closing import ClosingRules
 from assets.invoicing.recompute import prepare_recomputation
 from assets.retention.archiving import archive_journal
 from orchestration.schedules import months_to_close
 from tests.integration.test_credits import INVOICES, balance, used
 from tests.integration.test_invoicing import is_same_when_recomputed, lines, publish
-from tests.pipeline import Pipeline
+from tests.pipeline import Pipeline, record_void
 
 CATALOG = """
 dimensions:
