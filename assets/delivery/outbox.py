@@ -20,6 +20,7 @@ from assets.delivery.stripe_lines import BillLine
 from connectors.stripe_records import StripeInvoice
 from models.money import from_minor
 from models.tables import billing, catalog
+from models.tables.common import same
 
 # Stripe forgets a key after a day at the earliest; an hour is left for the clocks.
 KEY_LIFETIME = timedelta(hours=23)
@@ -273,15 +274,11 @@ def read_lines(connection: Connection, document_id: str, *, is_alone: bool) -> l
     rows = connection.execute(
         select(lines, dimensions.c.unit, customers.c.name.label("customer_name"))
         .join(invoices, invoices.c.invoice_id == lines.c.invoice_id)
-        .outerjoin(
-            dimensions,
-            (dimensions.c.dimension_id == lines.c.dimension_id)
-            & (dimensions.c.catalog_version == lines.c.catalog_version),
-        )
+        .outerjoin(dimensions, same(dimensions, lines, "dimension_id", "catalog_version"))
         .outerjoin(
             customers,
-            (customers.c.customer_id == lines.c.for_customer_id)
-            & (customers.c.catalog_version == lines.c.catalog_version),
+            same(customers, lines, "catalog_version")
+            & (customers.c.customer_id == lines.c.for_customer_id),
         )
         .where(invoices.c.document_id == document_id)
         .order_by(invoices.c.invoice_sequence, lines.c.line_number)

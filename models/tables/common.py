@@ -1,6 +1,15 @@
 """What the tables of every schema share: naming of constraints, and column shorthands."""
 
-from sqlalchemy import Column, DateTime, MetaData, Numeric, Text
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    DateTime,
+    FromClause,
+    MetaData,
+    Numeric,
+    Text,
+    and_,
+)
 
 NAMING = {
     "pk": "pk_%(table_name)s",
@@ -29,3 +38,8 @@ def instant(name: str, *, nullable: bool = False) -> Column:
 def words(name: str, *, nullable: bool = False, key: bool = False) -> Column:
     """Return a ``text`` column."""
     return Column(name, Text, nullable=nullable, primary_key=key)
+
+
+def same(one: FromClause, other: FromClause, *names: str) -> ColumnElement[bool]:
+    """Return the condition that two tables say the same in the columns of these names."""
+    return and_(*(one.c[name] == other.c[name] for name in names))

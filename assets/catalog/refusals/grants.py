@@ -10,6 +10,7 @@ from assets.invoicing.standing import IN_ORDER, standing_invoices
 from models.catalog import Catalog
 from models.period_days import MONTHS
 from models.tables import catalog as tables
+from models.tables.common import same
 
 # What decides which periods a grant is for, by the names that are told to the user.
 Counting = dict[str, int | str | date | None]
@@ -75,21 +76,9 @@ def _countings_of_closed_periods(connection: Connection) -> Iterator[tuple[str, 
             plans.c.interval,
             contracts.c.anchor_day,
         )
-        .join(
-            contracts,
-            (contracts.c.contract_id == grants.c.contract_id)
-            & (contracts.c.catalog_version == grants.c.catalog_version),
-        )
-        .join(
-            plans,
-            (plans.c.plan_id == contracts.c.plan_id)
-            & (plans.c.catalog_version == contracts.c.catalog_version),
-        )
-        .join(
-            standing,
-            (standing.c.contract_id == grants.c.contract_id)
-            & (standing.c.catalog_version == grants.c.catalog_version),
-        )
+        .join(contracts, same(contracts, grants, "contract_id", "catalog_version"))
+        .join(plans, same(plans, contracts, "plan_id", "catalog_version"))
+        .join(standing, same(standing, grants, "contract_id", "catalog_version"))
         .where(grants.c.every_periods.is_not(None), standing.c.kind.in_(IN_ORDER))
         .distinct()
         .order_by(grants.c.contract_id, grants.c.credit_id, grants.c.valid_from)

@@ -11,6 +11,7 @@ from models.catalog import Catalog
 from models.catalog_rows import catalog_rows
 from models.tables import billing
 from models.tables import catalog as tables
+from models.tables.common import same
 
 
 def refuse_lowered_discounts(connection: Connection, catalog: Catalog) -> None:
@@ -68,9 +69,8 @@ def _taken_off_seats(connection: Connection, catalog: Catalog) -> Sequence[Row[A
         )
         .join(
             discounts,
-            (discounts.c.catalog_version == standing.c.catalog_version)
-            & (discounts.c.contract_id == lines.c.contract_id)
-            & (discounts.c.charge_id == lines.c.charge_id)
+            same(discounts, standing, "catalog_version")
+            & same(discounts, lines, "contract_id", "charge_id")
             & (cast(discounts.c.discount_number, Text) == lines.c.reference_id),
         )
         .where(
