@@ -7,15 +7,18 @@ def _codes(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-# Stripe's lists, and IQD and LYD of ISO 4217; every other currency has two decimals.
-ZERO_DECIMALS = _codes("BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF UGX VND VUV XAF XOF XPF")
+# Stripe's lists, ISK, of which it takes no fractions, and IQD and LYD of ISO 4217; every other
+# currency has two decimals.
+ZERO_DECIMALS = _codes("BIF CLP DJF GNF ISK JPY KMF KRW MGA PYG RWF UGX VND VUV XAF XOF XPF")
+# Without decimals, and counted by Stripe in hundredths all the same, as they once had them.
+HUNDREDTHS_IN_STRIPE = _codes("ISK UGX")
 THREE_DECIMALS = _codes("BHD IQD JOD KWD LYD OMR TND")
 # ISO 4217 currencies in circulation, as of 2025.
 TWO_DECIMALS = _codes(
     """
     AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD
     CAD CDF CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD
-    GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR ISK JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL
+    GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL
     MAD MDL MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP
     PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS
     TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG
@@ -54,6 +57,17 @@ def to_minor(amount: Decimal, currency: str) -> int:
 def from_minor(minor: int, currency: str) -> Decimal:
     """Return the amount of a whole number of minor units."""
     return Decimal(minor).scaleb(-minor_units(currency), EXACT)
+
+
+def to_stripe(amount: Decimal, currency: str) -> int:
+    """Return an amount as Stripe counts it; one that is not whole in the minor unit is refused."""
+    return to_minor(amount, currency) * (100 if currency in HUNDREDTHS_IN_STRIPE else 1)
+
+
+def from_stripe(count: int, currency: str) -> Decimal:
+    """Return the amount that Stripe counts so."""
+    amount = from_minor(count, currency)
+    return amount.scaleb(-2, EXACT) if currency in HUNDREDTHS_IN_STRIPE else amount
 
 
 def round_half_away(amount: Decimal, digits: int) -> Decimal:

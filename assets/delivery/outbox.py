@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from assets.delivery.stripe_lines import BillLine
 from connectors.stripe_records import StripeInvoice
-from models.money import from_minor
+from models.money import from_stripe
 from models.tables import billing, catalog
 from models.tables.common import same
 
@@ -191,11 +191,11 @@ def note_status(
         "invoice_id": invoice_id,
         "status": found.status,
         "currency": found.currency,
-        "total": from_minor(found.total, found.currency),
-        "tax": from_minor(found.tax, found.currency),
-        "amount_due": from_minor(found.amount_due, found.currency),
-        "amount_paid": from_minor(found.amount_paid, found.currency),
-        "amount_remaining": from_minor(found.amount_remaining, found.currency),
+        "total": from_stripe(found.total, found.currency),
+        "tax": from_stripe(found.tax, found.currency),
+        "amount_due": from_stripe(found.amount_due, found.currency),
+        "amount_paid": from_stripe(found.amount_paid, found.currency),
+        "amount_remaining": from_stripe(found.amount_remaining, found.currency),
         "attempt_count": found.attempt_count,
         "hosted_invoice_url": found.hosted_invoice_url,
     }

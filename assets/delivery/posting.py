@@ -34,7 +34,7 @@ from connectors.stripe_records import (
     StripeUnavailable,
 )
 from connectors.warehouse import Warehouse
-from models.money import MoneyError, from_minor, to_minor
+from models.money import MoneyError, from_stripe, to_stripe
 from models.tables import billing
 
 # By how much Stripe's clock may be behind ours without an earlier draft being overlooked.
@@ -245,7 +245,7 @@ class Posting:
     def _compare(self, invoice: StripeInvoice) -> None:
         """Refuse an invoice whose total, less what Stripe Tax adds, is not ours."""
         total, currency = self.bill.total, self.bill.currency
-        ours = to_minor(total, currency)
+        ours = to_stripe(total, currency)
         added = invoice.tax if self.bill.is_taxed_by_stripe else 0
         if invoice.tax_problem is not None:
             raise PostingError(
@@ -254,7 +254,7 @@ class Posting:
                 " and post again"
             )
         if invoice.currency != currency or invoice.total - added != ours:
-            theirs = from_minor(invoice.total - added, invoice.currency)
+            theirs = from_stripe(invoice.total - added, invoice.currency)
             raise PostingError(
                 f"Stripe's {invoice.status} invoice {invoice.stripe_invoice_id} totals"
                 f" {theirs:f} {invoice.currency}, and ours {total:f} {currency}."

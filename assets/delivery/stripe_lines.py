@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors.stripe_records import StripeLine
-from models.money import to_minor
+from models.money import to_stripe
 
 LINES_PER_INVOICE = 250
 DESCRIPTION_CHARACTERS = 500
@@ -89,7 +89,7 @@ def split(lines: Sequence[BillLine]) -> tuple[list[BillLine], list[BillLine]]:
 def stripe_line(line: BillLine, timezone: str) -> StripeLine:
     """Return one line."""
     return StripeLine(
-        amount=to_minor(line.amount, line.currency),
+        amount=to_stripe(line.amount, line.currency),
         product_name=line.description,
         description=line.words,
         period_start=second_of(line.period_start, timezone),
@@ -104,7 +104,7 @@ def folded_line(lines: Sequence[BillLine], timezone: str) -> StripeLine:
     first, last = min(line.period_start for line in lines), max(line.period_end for line in lines)
     invoice_id = lines[0].invoice_line_id.split("/")[0]
     return StripeLine(
-        amount=sum(to_minor(line.amount, line.currency) for line in lines),
+        amount=sum(to_stripe(line.amount, line.currency) for line in lines),
         product_name="Further lines",
         description=f"{len(lines)} further lines ({days_covered(first, last)})",
         period_start=second_of(first, timezone),

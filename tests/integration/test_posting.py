@@ -147,13 +147,18 @@ def test_a_document_of_several_invoices_is_posted_as_one(
     assert said[0] == [contracts[0], " 26", " 12.5 gigabyte (2026-09-01 to 2026-09-30)"]
 
 
-def test_a_currency_without_decimals_is_posted_in_whole_units(
-    warehouse: Warehouse, stripe: StripeInvoices, sandbox: StripeSandbox
+@pytest.mark.parametrize(("currency", "counted"), [("JPY", 1200), ("UGX", 120_000)])
+def test_a_currency_without_decimals_is_posted_as_stripe_counts_it(
+    warehouse: Warehouse,
+    stripe: StripeInvoices,
+    sandbox: StripeSandbox,
+    currency: str,
+    counted: int,
 ) -> None:
-    invoice_id = approved_invoice(warehouse, [Line("1200")], currency="JPY")
+    invoice_id = approved_invoice(warehouse, [Line("1200")], currency=currency)
     post(warehouse, stripe, sandbox, invoice_id)
     [invoice] = in_stripe(sandbox, "invoice")
-    assert (invoice["currency"], invoice["total"]) == ("jpy", 1200)
+    assert (invoice["currency"], invoice["total"]) == (currency.lower(), counted)
     with warehouse.begin() as connection:
         total = connection.execute(
             select(billing.stripe_invoices.c.total).where(

@@ -9,9 +9,11 @@ from models.money import (
     MoneyError,
     decimals_of,
     from_minor,
+    from_stripe,
     minor_units,
     round_half_away,
     to_minor,
+    to_stripe,
 )
 
 
@@ -34,7 +36,19 @@ def test_an_amount_is_counted_in_minor_units(amount: str, currency: str, minor: 
     assert to_minor(Decimal(amount), currency) == minor
 
 
-@pytest.mark.parametrize(("amount", "currency"), [("0.001", "USD"), ("0.5", "JPY")])
+@pytest.mark.parametrize(
+    ("currency", "counted"),
+    [("JPY", 500), ("USD", 50_000), ("ISK", 50_000), ("UGX", 50_000), ("KWD", 500_000)],
+)
+def test_stripe_counts_some_currencies_in_parts_that_are_not_paid(
+    currency: str, counted: int
+) -> None:
+    assert to_stripe(Decimal(500), currency) == counted
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency"), [("0.001", "USD"), ("0.5", "JPY"), ("0.5", "ISK"), ("0.5", "UGX")]
+)
 def test_a_fraction_of_a_minor_unit_is_refused_not_rounded(amount: str, currency: str) -> None:
     with pytest.raises(MoneyError, match="fraction"):
         to_minor(Decimal(amount), currency)
@@ -57,7 +71,9 @@ def test_halves_round_away_from_zero(amount: str, digits: int, rounded: str) -> 
 
 @given(st.integers(-(10**25), 10**25), st.sampled_from(sorted(CURRENCIES)))
 def test_minor_units_survive_the_way_there_and_back(minor: int, currency: str) -> None:
-    assert to_minor(from_minor(minor, currency), currency) == minor
+    amount = from_minor(minor, currency)
+    assert to_minor(amount, currency) == minor
+    assert from_stripe(to_stripe(amount, currency), currency) == amount
 
 
 @given(
