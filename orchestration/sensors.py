@@ -33,6 +33,8 @@ def sensors(workspace: Workspace | None) -> list[dg.SensorDefinition]:
         warehouse: Warehouse,
     ) -> list[dg.RunRequest] | dg.SkipReason:
         """Request one run per invoice in the outbox; one that waits for a person is left alone."""
+        if workspace is None or workspace.settings.stripe is None:
+            return dg.SkipReason("Stripe is not configured.")
         now = datetime.now(UTC)
         requests = [
             posting_request(posting.invoice_id, posting.state, now)
@@ -77,9 +79,14 @@ def stale_build(workspace: Workspace, status: dg.DefaultSensorStatus) -> dg.Sens
 
 
 def posting_request(invoice_id: str, state: str, now: datetime) -> dg.RunRequest:
-    """Return the request for posting an invoice: once, and once an hour while unanswered."""
-    run_key = invoice_id if state == "pending" else f"{invoice_id}/{now:%Y-%m-%dT%H}"
-    return dg.RunRequest(run_key=run_key, run_config=posting_config([invoice_id]))
+    """Return the request for posting an invoice: once a day, and once an hour while unanswered.
+
+    One that still waits on the next day has had a run that ended before it took up anything.
+    """
+    tried_at = f"{now:%Y-%m-%d}" if state == "pending" else f"{now:%Y-%m-%dT%H}"
+    return dg.RunRequest(
+        run_key=f"{invoice_id}/{tried_at}", run_config=posting_config([invoice_id])
+    )
 
 
 def posting_config(invoice_ids: list[str]) -> dict[str, object]:

@@ -14,7 +14,7 @@ from models.workspace import Workspace, load_workspace
 from orchestration import jobs
 from orchestration.definitions import SEEN_BY_THE_BUILD, build_definitions
 from orchestration.schedules import SCHEDULES_VARIABLE, schedules
-from orchestration.sensors import sensors
+from orchestration.sensors import posting_request, sensors
 
 DEMO = Path(__file__).parents[2] / "sandbox" / "demo_workspace"
 SECRET = "canary-of-a-secret"
@@ -156,6 +156,15 @@ def test_partitions_reach_to_an_instant_ahead_of_the_clock() -> None:
     assert billing_months(ahead, now).has_partition_key(f"{ahead:%Y-%m-01}")
     past = datetime(2026, 1, 5, tzinfo=UTC)
     assert billing_months(past, now).has_partition_key(f"{now:%Y-%m-01}")
+
+
+def test_an_invoice_that_waits_is_asked_for_every_day_and_without_answer_every_hour() -> None:
+    noon = datetime(2026, 10, 2, 12, tzinfo=UTC)
+    instants = (noon, noon + timedelta(hours=1), noon + timedelta(days=1))
+    assert [
+        len({posting_request("acme", state, instant).run_key for instant in instants})
+        for state in ("pending", "sending")
+    ] == [2, 3]
 
 
 def test_every_build_is_one_of_all_models(definitions: dg.Definitions) -> None:
