@@ -503,7 +503,7 @@ def copied_rows(draw):
     odd = st.integers(0, 9).map(lambda number: number == 0)
     rows = [
         [draw(st.none() | WRITTEN[oid] if draw(odd) else WRITTEN_PLAINLY[oid]) for oid in oids]
-        for oids in [list(columns.values())] * draw(st.integers(1, 6))
+        for oids in [list(columns.values())] * draw(st.integers(1, 12))
     ]
     left_out = draw(st.sampled_from([[], ["recordValue"], ["metadata"]]))
     kept = [place for place, name in enumerate(columns) if name not in left_out]
@@ -518,7 +518,7 @@ def copied(cell):
     return b"\\N" if cell is None else cell.translate(ESCAPES).encode()
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=SLOW)
+@settings(deadline=None, max_examples=60, suppress_health_check=SLOW)
 @given(
     copied_rows(),
     st.sampled_from([None, {"metadata": {"at": "timestamp", "v": "value"}}]),
