@@ -17,6 +17,7 @@ closed_invoices as (
 
     select
         invoice_id,
+        invoice_sequence,
         contract_id,
         customer_id,
         currency,
@@ -62,6 +63,7 @@ movements as (
     select
         draft_lines.invoice_line_id,
         draft_lines.invoice_id,
+        null as invoice_sequence,
         periods.contract_id,
         periods.customer_id,
         periods.currency,
@@ -80,6 +82,7 @@ movements as (
     select
         closed_lines.invoice_line_id,
         closed_lines.invoice_id,
+        closed_invoices.invoice_sequence,
         closed_invoices.contract_id,
         closed_invoices.customer_id,
         closed_invoices.currency,
@@ -92,6 +95,25 @@ movements as (
     inner join closed_invoices
         on closed_lines.invoice_id = closed_invoices.invoice_id
 
+),
+
+-- An invoice that is made again may spend what one of a later period has carried on.
+dated as (
+
+    select
+        movements.*,
+        max(movements.moved_at) filter (
+            where
+            movements.grant_id = 'carried'
+            and movements.amount > 0
+            and movements.is_final
+            and not movements.is_void
+        ) over (
+            partition by movements.contract_id, movements.currency
+            order by movements.invoice_sequence nulls last
+        ) as carried_at
+    from movements
+
 )
 
 select
@@ -102,7 +124,12 @@ select
     currency::text as currency,
     grant_id::text as grant_id,
     amount::numeric(20, 3) as amount,
-    moved_at::timestamptz as moved_at,
+    (
+        case
+            when grant_id = 'carried' and amount < 0 then greatest(moved_at, carried_at)
+            else moved_at
+        end
+    )::timestamptz as moved_at,
     is_void::boolean as is_void,
     is_final::boolean as is_final
-from movements
+from dated
