@@ -20,6 +20,7 @@ import httpx
 
 from connectors.compression import BrokenCompression, decompressed
 from connectors.deliveries import DeliveredRow, Delivery, SourceUnavailable
+from connectors.line_blocks import MAX_LINE_BYTES
 from models.exact_json import read_json
 from models.settings import MixpanelEvent
 from models.usage import Getter, field_getter
@@ -29,17 +30,26 @@ HOSTS = {
     "eu": "https://data-eu.mixpanel.com",
     "in": "https://data-in.mixpanel.com",
 }
-# One request for several days: the limit is 60 requests an hour.
-DAYS_PER_REQUEST = 10
+# 60 requests an hour are allowed: by the month, three years are 36.
+DAYS_PER_REQUEST = 31
+# Several days that bring more than this are asked for in halves: they lie on disk until they land.
+MOST_BYTES_AT_ONCE = 4 * 1024**3
 MAX_ATTEMPTS = 5
 # A range that breaks off twice is too much at once, and is asked for in halves.
 MAX_ATTEMPTS_FOR_A_RANGE = 2
 LONGEST_WAIT_SECONDS = 120.0
+# A history waits for its next 60 requests, also where the server does not say how long that takes.
+LONGEST_WAIT_OF_A_HISTORY = 3_700.0
+WAIT_FOR_A_LIMIT = 900.0
 _TIMEOUT = httpx.Timeout(30, read=300)
 
 
 class BrokenExport(ValueError):  # noqa: N818 - what happened, in the words of the message
     """An export that cannot be shown to be whole."""
+
+
+class TooMuchAtOnce(BrokenExport):
+    """An export of several days that is larger than the disk should have to hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +80,48 @@ class MixpanelProject:
         return local.astimezone(UTC)
 
 
-def deliveries(project: MixpanelProject, first: date, last: date) -> Iterator[Delivery]:
-    """Yield every day from first to last, both included; a day without events has no rows."""
+def deliveries(
+    project: MixpanelProject, first: date, last: date, *, is_history: bool = False
+) -> Iterator[Delivery]:
+    """Yield every day from first to last, both included; a day without events has no rows.
+
+    A history that needs more requests than an hour allows waits for them, which any other pull
+    leaves to the next one.
+    """
+    longest_wait = LONGEST_WAIT_OF_A_HISTORY if is_history else LONGEST_WAIT_SECONDS
+    days = DAYS_PER_REQUEST
     with _client(project) as client:
-        start = first
-        while start <= last:
-            end = min(last, start + timedelta(days=DAYS_PER_REQUEST - 1))
-            yield from _range(project, client, start, end)
-            start = end + timedelta(days=1)
+        while first <= last:
+            end = min(last, first + timedelta(days=days - 1))
+            try:
+                export = _exported(project, client, first, end, longest_wait)
+            except BrokenExport as broken:
+                if first == end:
+                    raise _stays_broken(project, first, broken) from broken
+                days = ((end - first).days + 1) // 2
+                continue
+            with closing(export):
+                yield from export.deliveries()
+            if export.size <= MOST_BYTES_AT_ONCE // 4:
+                days = min(2 * days, DAYS_PER_REQUEST)
+            first = end + timedelta(days=1)
+
+
+def _stays_broken(project: MixpanelProject, day: date, broken: BrokenExport) -> SourceUnavailable:
+    return SourceUnavailable(
+        project.source,
+        f"the export of {day} stays broken: {broken}",
+        "Nothing of that day was kept; the next pull asks for it again",
+    )
 
 
 def check(project: MixpanelProject, now: datetime) -> None:
     """Ask for the running day, or raise ``SourceUnavailable``."""
     today = project.today(now)
-    with _client(project) as client, closing(_exported(project, client, today, today)):
+    with (
+        _client(project) as client,
+        closing(_exported(project, client, today, today, LONGEST_WAIT_SECONDS)),
+    ):
         pass
 
 
@@ -96,27 +134,9 @@ def _client(project: MixpanelProject) -> httpx.Client:
     )
 
 
-def _range(
-    project: MixpanelProject, client: httpx.Client, first: date, last: date
-) -> Iterator[Delivery]:
-    try:
-        export = _exported(project, client, first, last)
-    except BrokenExport as broken:
-        if first == last:
-            raise SourceUnavailable(
-                project.source,
-                f"the export of {first} stays broken: {broken}",
-                "Nothing of that day was kept; the next pull asks for it again",
-            ) from broken
-        middle = first + (last - first) // 2
-        yield from _range(project, client, first, middle)
-        yield from _range(project, client, middle + timedelta(days=1), last)
-        return
-    with closing(export):
-        yield from export.deliveries()
-
-
-def _exported(project: MixpanelProject, client: httpx.Client, first: date, last: date) -> "_Export":
+def _exported(
+    project: MixpanelProject, client: httpx.Client, first: date, last: date, longest_wait: float
+) -> "_Export":
     """Return a whole export, after as many attempts as its trouble is worth."""
     attempts = MAX_ATTEMPTS if first == last else MAX_ATTEMPTS_FOR_A_RANGE
     broken = 0
@@ -126,7 +146,10 @@ def _exported(project: MixpanelProject, client: httpx.Client, first: date, last:
             _download(project, client, export)
         except _Wait as wait:
             export.close()
-            _wait(project, wait, attempt)
+            _wait(project, wait, attempt, longest_wait)
+        except TooMuchAtOnce:
+            export.close()
+            raise
         except BrokenExport:
             export.close()
             broken += 1
@@ -142,20 +165,25 @@ def _exported(project: MixpanelProject, client: httpx.Client, first: date, last:
 
 
 class _Wait(Exception):  # noqa: N818 - a request to come back, no error
-    """The server is busy or out of order for now."""
+    """The server is busy or out of order for now, or allows no more requests."""
 
-    def __init__(self, what: str, seconds: float | None) -> None:
+    def __init__(self, what: str, seconds: float | None, *, is_limit: bool = False) -> None:
         super().__init__(what)
         self.seconds = seconds
+        self.is_limit = is_limit
 
 
-def _wait(project: MixpanelProject, wait: _Wait, attempt: int) -> None:
-    seconds = _backoff(attempt) if wait.seconds is None else wait.seconds
-    if attempt == MAX_ATTEMPTS or seconds > LONGEST_WAIT_SECONDS:
+def _wait(project: MixpanelProject, wait: _Wait, attempt: int, longest: float) -> None:
+    seconds = wait.seconds
+    if seconds is None:
+        is_worth_it = wait.is_limit and longest > WAIT_FOR_A_LIMIT
+        seconds = WAIT_FOR_A_LIMIT if is_worth_it else _backoff(attempt)
+    if attempt == MAX_ATTEMPTS or seconds > longest:
         raise SourceUnavailable(
             project.source,
             f"{wait}, {attempt} attempts",
-            "Days that are complete were kept; the next pull goes on",
+            "Days that are complete were kept, and the next pull tries again; `meterhouse run "
+            "--from D` waits where a history needs more requests than an hour allows",
         ) from wait
     project.sleep(seconds)
 
@@ -191,7 +219,7 @@ def _refuse_status(project: MixpanelProject, response: httpx.Response) -> None:
     if status == httpx.codes.OK:
         return
     if status == httpx.codes.TOO_MANY_REQUESTS:
-        raise _Wait("its limit of requests is spent (429)", _retry_after(response))
+        raise _Wait("its limit of requests is spent (429)", _retry_after(response), is_limit=True)
     if status >= 500:
         raise _Wait(f"it answers {status}", _retry_after(response))
     if status in {401, 403}:
@@ -227,6 +255,7 @@ class _Export:
         self._files: dict[date, BinaryIO] = {}
         self._hashes: dict[date, int] = {}
         self._stack = ExitStack()
+        self.size = 0
 
     def close(self) -> None:
         """Drop the files."""
@@ -237,11 +266,17 @@ class _Export:
         rest = b""
         line_number = 0
         for chunk in chunks:
+            self.size += len(chunk)
+            if self.size > MOST_BYTES_AT_ONCE and self.first < self.last:
+                raise TooMuchAtOnce(f"it is larger than {MOST_BYTES_AT_ONCE} bytes")
             # Split at line ends only: U+2028 and its like are data.
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 line_number += 1
                 self._add(line, line_number)
+            if len(rest) > MAX_LINE_BYTES:
+                what = f"line {line_number + 1} is longer than {MAX_LINE_BYTES} bytes"
+                self._refuse(rest, line_number + 1, what)
         if rest.strip():
             self._refuse(rest, line_number + 1, "its last line has no end")
 

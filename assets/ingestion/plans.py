@@ -98,7 +98,7 @@ def _(source: MixpanelSource, request: Request) -> Plan:
         is_joined = reached is None or request.window[0] <= reached
         end = min(complete_until, project.start_of(last + timedelta(days=1)))
         complete = end if is_joined else None
-        found = mixpanel.deliveries(project, first, min(last, today))
+        found = mixpanel.deliveries(project, first, min(last, today), is_history=True)
         return Plan(found, complete, usage_fields(source), source.timezone)
     first = today - timedelta(days=source.lookback_days)
     first = _reaching_back(first, source.start_date, reached and project.today(reached))

@@ -274,6 +274,10 @@ def html(_):
     return b"<html>busy</html>\n"
 
 
+def endless(_):
+    return b"x" * (5 << 20)
+
+
 FAULTS = [cut_mid_line, without_last_line_end, terminated, only_terminated, html, "drop"]
 
 
@@ -317,11 +321,46 @@ def test_a_range_that_breaks_off_is_asked_for_in_halves(exports, warehouse, naps
     assert len(naps) == 1
 
 
+def test_days_that_are_too_much_at_once_are_asked_for_apart(exports, warehouse, monkeypatch):
+    for day in range(1, 11):
+        exports.add(f"2026-03-{day:02d}", number=10 + day)
+    of_one = len(json.dumps(exports.events[0][1]) + "\n")
+    monkeypatch.setattr(mixpanel, "MOST_BYTES_AT_ONCE", 5 * of_one)
+    report = pull(source(exports, lookback_days=9), warehouse, AS_OF)
+    assert report.delivered_count == 10
+    assert exports.requests == [
+        ("2026-03-01", "2026-03-10"),
+        ("2026-03-01", "2026-03-05"),
+        ("2026-03-06", "2026-03-10"),
+    ]
+    # One day has to be taken as it is.
+    monkeypatch.setattr(mixpanel, "MOST_BYTES_AT_ONCE", 1)
+    exports.add("2026-03-10", number=21)
+    assert pull(source(exports, lookback_days=1), warehouse, AS_OF).delivered_count == 2
+
+
+def test_an_endless_line_is_refused_before_it_fills_the_memory(exports, warehouse, naps):
+    exports.faults = [endless] * 5
+    with pytest.raises(SourceUnavailable, match="line 1 is longer than 4194304 bytes"):
+        pull(source(exports, lookback_days=0), warehouse, AS_OF)
+    assert len(naps) == 4
+
+
 def test_a_spent_limit_is_waited_for_as_the_server_asks(exports, warehouse, naps):
     exports.add("2026-03-09")
     exports.faults = [(429, {"Retry-After": "3"}), (503, {}), (500, {})]
     assert pull(source(exports), warehouse, AS_OF).delivered_count == 1
     assert naps == [3.0, 4.0, 8.0]
+
+
+def test_a_history_waits_for_its_next_hour_of_requests(exports, warehouse, naps):
+    window = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 10, tzinfo=UTC))
+    exports.add("2026-01-01", number=1)
+    exports.add("2026-03-09", number=2)
+    exports.faults = [None, None, (429, {"Retry-After": "3600"}), (429, {})]
+    report = pull(source(exports), warehouse, AS_OF, window)
+    assert (report.delivered_count, report.complete_until) == (2, window[1])
+    assert naps == [3600.0, 900.0]
 
 
 def test_every_kind_of_trouble_counts_as_an_attempt(exports, warehouse, naps):
@@ -369,7 +408,7 @@ def test_a_backfill_takes_few_requests_and_joins_the_watermark(exports, warehous
     window = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC))
     report = pull(source(exports), warehouse, AS_OF, window)
     assert report.delivery_count == 59
-    assert len(exports.requests) == 6
+    assert exports.requests == [("2026-01-01", "2026-01-31"), ("2026-02-01", "2026-02-28")]
     assert report.complete_until == window[1]
     # A window behind a gap cannot move it; the next whole pull reaches back to it.
     window = (datetime(2026, 3, 5, tzinfo=UTC), datetime(2026, 3, 6, tzinfo=UTC))
@@ -383,7 +422,7 @@ def test_a_backfill_takes_few_requests_and_joins_the_watermark(exports, warehous
 
 def test_the_first_pull_begins_at_the_start_date(exports, warehouse):
     pull(source(exports, start_date=date(2026, 2, 20)), warehouse, AS_OF)
-    assert exports.requests == [("2026-02-20", "2026-03-01"), ("2026-03-02", "2026-03-10")]
+    assert exports.requests == [("2026-02-20", "2026-03-10")]
 
 
 def test_an_event_whose_time_cannot_be_read_is_kept_in_quarantine(exports, warehouse):
