@@ -78,6 +78,10 @@ class S3Bucket:
             raise self._unavailable(error) from error
         return S3Stream(answer["Body"], self.source, stored.name)
 
+    def has(self, stored: StoredObject) -> bool:
+        """Say that an object may be opened: whether it is still that version shows then."""
+        return stored.name.startswith(self.prefix)
+
     def _unavailable(self, error: BotoCoreError | ClientError) -> SourceUnavailable:
         place = f"s3://{self.bucket}/{self.prefix}"
         return SourceUnavailable(self.source, f"{place}: {explain(error)}", _NO_ACCESS)
@@ -141,6 +145,11 @@ class LocalFolder:
         except OSError as error:
             raise self._unreadable(path, error) from error
 
+    def has(self, stored: StoredObject) -> bool:
+        """Return whether a file still has the bytes that were listed."""
+        path = self.directory / stored.name
+        return path.is_file() and self._version(path) == stored.version
+
     def _name(self, path: Path) -> str:
         is_inside = path.is_relative_to(self.directory)
         return str(path.relative_to(self.directory) if is_inside else path)
@@ -169,7 +178,7 @@ def file_deliveries(store: Store, file_format: FileFormat | None) -> Iterator[De
     for stored in store.objects():
         if stored.name.rpartition("/")[2].startswith(("_", ".")):
             continue
-        blocks = _blocks(store, stored, file_format)
+        blocks = blocks_of(store, stored, file_format)
         yield Delivery(stored.name, stored.version, _rows(blocks), blocks=blocks)
 
 
@@ -177,9 +186,11 @@ def _rows(blocks: Callable[[], Iterator[Block]]) -> Callable[[], Iterator[Delive
     return lambda: (row for block in blocks() for row in block.left())
 
 
-def _blocks(
+def blocks_of(
     store: Store, stored: StoredObject, file_format: FileFormat | None
 ) -> Callable[[], Iterator[Block]]:
+    """Return what reads an object."""
+
     def blocks() -> Iterator[Block]:
         told = file_format or format_of(stored.name)
         if told is None:

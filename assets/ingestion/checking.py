@@ -9,12 +9,13 @@ from assets.ingestion.plans import (
     focus_store,
     mixpanel_project,
     postgres_table,
+    usage_store,
 )
 from connectors import mixpanel, postgres
 from connectors.aws_session import explain, open_doors
 from connectors.cost_explorer import CostExplorer
 from connectors.deliveries import SourceUnavailable
-from connectors.object_store import LocalFolder, S3Bucket, Store
+from connectors.object_store import S3Bucket, Store
 from models.settings import (
     AnySource,
     AwsAccess,
@@ -47,10 +48,8 @@ def check_source(source: AnySource, directory: Path) -> list[str]:
 def _reach(source: AnySource, directory: Path) -> None:
     now = datetime.now(UTC)
     match source:
-        case S3Source():
-            _require_objects(S3Bucket(source.name, source.bucket, source.prefix, source))
-        case FileSource():
-            _require_objects(LocalFolder(source.name, directory, source.path))
+        case S3Source() | FileSource():
+            _require_objects(usage_store(source, directory))
         case PostgresSource():
             postgres.check(postgres_table(source))
         case MixpanelSource():

@@ -24,7 +24,7 @@ from assets.ingestion.chunks import Chunk, Target, chunks
 from assets.ingestion.in_flight import InFlight
 from assets.ingestion.plain_rows import PlainRows
 from connectors.copying import copy_binary
-from connectors.deliveries import DeliveredRow, Delivery, DeliveryFailed, in_blocks
+from connectors.deliveries import Block, Delivery, DeliveryFailed
 from connectors.partitions import partition_name
 from connectors.read_ahead import read_ahead
 from connectors.warehouse import Warehouse
@@ -173,7 +173,7 @@ def land_rows(
     pull: Pull,
     target: Target,
     identity: tuple[str, str, int | None],
-    rows: Callable[[], Iterator[DeliveredRow]],
+    blocks: Callable[[], Iterator[Block]],
 ) -> LandingReport | None:
     """Land the rows of one delivery within the given transaction, and return its counts.
 
@@ -182,7 +182,7 @@ def land_rows(
     delivery_id = claim_delivery(connection, pull, target.kind, identity)
     if delivery_id is None:
         return None
-    made = chunks(target, delivery_id, in_blocks(rows()))
+    made = chunks(target, delivery_id, blocks())
     return _Writing(warehouse, connection, pull, target).all(identity[0], delivery_id, made)
 
 

@@ -60,16 +60,8 @@ def plan(source: Source, request: Request) -> Plan:
 
 
 @plan.register
-def _(source: S3Source, request: Request) -> Plan:
-    store = S3Bucket(source.name, source.bucket, source.prefix, source)
-    found = file_deliveries(store, source.format)
-    return Plan(found, _now(request), usage_fields(source), source.timezone)
-
-
-@plan.register
-def _(source: FileSource, request: Request) -> Plan:
-    store = LocalFolder(source.name, request.directory, source.path)
-    found = file_deliveries(store, source.format)
+def _(source: S3Source | FileSource, request: Request) -> Plan:
+    found = file_deliveries(usage_store(source, request.directory), source.format)
     return Plan(found, _now(request), usage_fields(source), source.timezone)
 
 
@@ -186,6 +178,13 @@ def mixpanel_project(source: MixpanelSource) -> mixpanel.MixpanelProject:
         timezone=source.project_timezone,
         base_url=source.api_base,
     )
+
+
+def usage_store(source: S3Source | FileSource, directory: Path) -> Store:
+    """Return the bucket or folder of a source of usage."""
+    if isinstance(source, S3Source):
+        return S3Bucket(source.name, source.bucket, source.prefix, source)
+    return LocalFolder(source.name, directory, source.path)
 
 
 def focus_store(source: FocusSource, directory: Path) -> Store:

@@ -10,10 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from assets.ingestion.replay import RESOLUTION_COLUMNS, Choice
+from assets.ingestion.replay import Choice
 from connectors.database import relation_exists
 from connectors.warehouse import Warehouse
-from models.tables import raw
 
 REASONS = ("conflicting_id", "conflicting_correction", "archived_time", "archived_original")
 
@@ -38,6 +37,10 @@ COUNTS = f"""
     order by deliveries.source, refused.reason
 """
 KEYS = f"select refused.delivery_id, refused.row_number {OPEN}"
+WAIVE = f"""
+    insert into raw.quarantine_resolutions (delivery_id, row_number, resolution, resolved_at)
+    select refused.delivery_id, refused.row_number, 'waived', :now {OPEN}
+"""
 # The few that are shown first, so that each is looked up by its day and the range of its delivery.
 LATEST = f"""
     with shown as (
@@ -136,14 +139,11 @@ def list_refused(warehouse: Warehouse, choice: Choice, limit: int = 100) -> list
 
 def waive_refused(warehouse: Warehouse, choice: Choice) -> int:
     """Give up the chosen records, which are kept but asked about no more; return how many."""
-    now = datetime.now(UTC)
     with warehouse.begin() as connection:
         if not _has_journal(connection):
             return 0
-        rows = connection.execute(text(KEYS), asked(choice)).all()
-        resolved = [(row.delivery_id, row.row_number, "waived", None, now) for row in rows]
-        table = raw.quarantine_resolutions
-        return warehouse.copy_rows(connection, table, RESOLUTION_COLUMNS, resolved) if rows else 0
+        given = asked(choice) | {"now": datetime.now(UTC)}
+        return connection.execute(text(WAIVE), given).rowcount
 
 
 def _has_journal(connection: Connection) -> bool:

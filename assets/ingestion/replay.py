@@ -3,25 +3,39 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Row,
+    Select,
+    cast,
+    func,
+    insert,
+    literal,
+    select,
+)
 
 from assets.ingestion.bookkeeping import LandingReport, Pull, record_pull
 from assets.ingestion.chunks import Target
 from assets.ingestion.landing import cost_target, land_rows, usage_target
-from assets.ingestion.plans import mixpanel_project, usage_fields
-from connectors.deliveries import DeliveredRow
+from assets.ingestion.plans import mixpanel_project, usage_fields, usage_store
+from connectors.deliveries import Block, DeliveredRow, SourceUnavailable, in_blocks
 from connectors.mixpanel import usage_row
+from connectors.object_store import StoredObject, blocks_of
 from connectors.partitions import ensure_days
 from connectors.warehouse import Warehouse
-from models.delivered import Rejection
+from models.delivered import Reason, Rejection
 from models.exact_json import read_json
-from models.settings import AnySource, MixpanelSource, UsageSource
+from models.settings import AnySource, FileSource, MixpanelSource, S3Source, UsageSource
 from models.tables import raw
 
 BATCH_ROWS = 5_000
+# What becomes of the rows of a file that is not what its format says.
+NO_ROWS = {Reason.INVALID_ENCODING, Reason.UNREADABLE_FILE, Reason.UNREADABLE_ROW}
 RESOLUTION_COLUMNS = (
     "delivery_id",
     "row_number",
@@ -97,22 +111,25 @@ def count_quarantine(warehouse: Warehouse, choice: Choice = ALL) -> list[tuple[s
 
 def waive_quarantine(warehouse: Warehouse, choice: Choice) -> int:
     """Give up the chosen rows, which are kept but asked about no more; return how many."""
-    quarantine = raw.quarantine.c
-    statement = _open_rows(choice, quarantine.delivery_id, quarantine.row_number)
-    now = datetime.now(UTC)
     with warehouse.begin() as connection:
-        rows = connection.execute(statement).all()
-        resolved = [(row.delivery_id, row.row_number, "waived", None, now) for row in rows]
-        return _resolve(warehouse, connection, resolved)
+        return _resolve_open(connection, choice, "waived", None)
 
 
 def replay_quarantine(
-    warehouse: Warehouse, source: AnySource, as_of: datetime, choice: Choice = ALL
+    warehouse: Warehouse,
+    source: AnySource,
+    as_of: datetime,
+    choice: Choice = ALL,
+    directory: Path = Path(),
 ) -> ReplayReport:
     """Read a source's quarantined rows again, with its settings as they are now.
 
     Those that can be read now land in a delivery of their own, which names the one it replays and
     keeps the row numbers; the others stay as they are. A row is replayed once: again adds nothing.
+
+    A file that had no rows at all, as its format was another one, is opened once more: rows of it
+    that cannot be read are then in quarantine under the new delivery. ``directory`` is the
+    workspace.
     """
     started_at = datetime.now(UTC)
     choice = Choice(source.name, choice.reason, choice.delivery_id, choice.row_number)
@@ -122,7 +139,8 @@ def replay_quarantine(
     with warehouse.locked(f"pull {source.name}"):
         ensure_days(warehouse, raw.usage_records, pull.landed_on)
         for delivery in _deliveries_with_open_rows(warehouse, choice):
-            _replay_delivery(warehouse, pull, _Replay(source, target, delivery, choice), report)
+            replay = _Replay(source, target, delivery, choice, directory)
+            _replay_delivery(warehouse, pull, replay, report)
         record_pull(warehouse, pull, (started_at, datetime.now(UTC)), report, None)
     remaining = sum(count for _, _, count in count_quarantine(warehouse, choice))
     return ReplayReport(source.name, report.landed_count, remaining, tuple(report.delivery_ids))
@@ -136,6 +154,17 @@ class _Replay:
     target: Target
     delivery: Row[Any]
     choice: Choice
+    directory: Path
+
+    @property
+    def rows(self) -> Choice:
+        """Return the chosen rows of the delivery."""
+        return Choice(
+            self.choice.source,
+            self.choice.reason,
+            self.delivery.delivery_id,
+            self.choice.row_number,
+        )
 
 
 def _settings_of(source: AnySource) -> tuple[Mapping[str, Any] | None, str]:
@@ -171,7 +200,14 @@ def _open_rows(choice: Choice, *columns: Any) -> Select[Any]:
 
 def _deliveries_with_open_rows(warehouse: Warehouse, choice: Choice) -> list[Row[Any]]:
     deliveries = raw.deliveries.c
-    columns = (deliveries.delivery_id, deliveries.object)
+    columns = (
+        deliveries.delivery_id,
+        deliveries.object,
+        deliveries.version,
+        deliveries.landed_count,
+        deliveries.quarantined_count,
+        deliveries.replays_delivery_id,
+    )
     statement = _open_rows(choice, *columns).distinct().order_by(deliveries.delivery_id)
     with warehouse.begin() as connection:
         return list(connection.execute(statement))
@@ -184,29 +220,74 @@ class _NothingToReplayError(Exception):
 def _replay_delivery(
     warehouse: Warehouse, pull: Pull, replay: _Replay, report: LandingReport
 ) -> None:
-    try:
-        with warehouse.begin() as connection:
-            counts = _replay_rows(warehouse, connection, pull, replay)
-    except _NothingToReplayError:
+    for land in (_replay_file, _replay_rows):
+        try:
+            with warehouse.begin() as connection:
+                counts = land(warehouse, connection, pull, replay)
+        except (_NothingToReplayError, SourceUnavailable):
+            continue
+        report.add(counts)
         return
-    report.add(counts)
+
+
+def _replay_file(
+    warehouse: Warehouse, connection: Connection, pull: Pull, replay: _Replay
+) -> LandingReport:
+    """Land a file whose format was wrong as if for the first time."""
+    source, delivery = replay.source, replay.delivery
+    if not isinstance(source, (S3Source, FileSource)) or not _had_no_rows(connection, replay):
+        raise _NothingToReplayError
+    store = usage_store(source, replay.directory)
+    stored = StoredObject(delivery.object, delivery.version, 0)
+    if not store.has(stored):
+        raise _NothingToReplayError
+    blocks = blocks_of(store, stored, source.format)
+    counts = _land(warehouse, connection, pull, replay, blocks)
+    _resolve_open(connection, replay.rows, "replayed", counts.delivery_ids[0])
+    return counts
+
+
+def _had_no_rows(connection: Connection, replay: _Replay) -> bool:
+    """Return whether all that a delivery brought is in quarantine, as no rows of a file."""
+    delivery = replay.delivery
+    if delivery.landed_count or delivery.replays_delivery_id or replay.choice.row_number:
+        return False
+    reason = raw.quarantine.c.reason
+    statement = _open_rows(replay.rows, reason, func.count()).group_by(reason)
+    found = {row[0]: row[1] for row in connection.execute(statement)}
+    return set(found) <= NO_ROWS and sum(found.values()) == delivery.quarantined_count
 
 
 def _replay_rows(
     warehouse: Warehouse, connection: Connection, pull: Pull, replay: _Replay
 ) -> LandingReport:
     """Land what can be read now, and say so in the same transaction."""
+    replayed: list[int] = []
+    rows = _readable_rows(connection, replay, replayed)
+    counts = _land(warehouse, connection, pull, replay, lambda: in_blocks(rows()))
+    delivery_id, now, [replay_id] = (
+        replay.delivery.delivery_id,
+        datetime.now(UTC),
+        counts.delivery_ids,
+    )
+    resolved = ((delivery_id, number, "replayed", replay_id, now) for number in replayed)
+    warehouse.copy_rows(connection, raw.quarantine_resolutions, RESOLUTION_COLUMNS, resolved)
+    return counts
+
+
+def _land(
+    warehouse: Warehouse,
+    connection: Connection,
+    pull: Pull,
+    replay: _Replay,
+    blocks: Callable[[], Iterator[Block]],
+) -> LandingReport:
     delivery_id = replay.delivery.delivery_id
     attempt = _replay_count(connection, delivery_id) + 1
     identity = (f"replay of {replay.delivery.object}", f"{delivery_id}.{attempt}", delivery_id)
-    replayed: list[int] = []
-    rows = _readable_rows(connection, replay, replayed)
-    counts = land_rows(warehouse, connection, pull, replay.target, identity, rows)
+    counts = land_rows(warehouse, connection, pull, replay.target, identity, blocks)
     if counts is None or not counts.landed_count:
         raise _NothingToReplayError
-    now, [replay_id] = datetime.now(UTC), counts.delivery_ids
-    resolved = [(delivery_id, number, "replayed", replay_id, now) for number in replayed]
-    _resolve(warehouse, connection, resolved)
     return counts
 
 
@@ -234,13 +315,7 @@ def _readable_rows(
 def _quarantined(connection: Connection, replay: _Replay) -> Iterator[tuple[int, str]]:
     """Yield the open rows of a delivery by number; row 0 is the file, which cannot be read."""
     quarantine = raw.quarantine.c
-    choice = Choice(
-        replay.choice.source,
-        replay.choice.reason,
-        replay.delivery.delivery_id,
-        replay.choice.row_number,
-    )
-    statement = _open_rows(choice, quarantine.row_number, quarantine.record)
+    statement = _open_rows(replay.rows, quarantine.row_number, quarantine.record)
     last = 0
     while True:
         batch = connection.execute(
@@ -267,6 +342,18 @@ def _row_of(source: AnySource, text: str) -> Mapping[str, Any] | None:
     return row
 
 
-def _resolve(warehouse: Warehouse, connection: Connection, rows: list[tuple[Any, ...]]) -> int:
-    table = raw.quarantine_resolutions
-    return warehouse.copy_rows(connection, table, RESOLUTION_COLUMNS, rows) if rows else 0
+def _resolve_open(
+    connection: Connection, choice: Choice, resolution: str, replay_id: int | None
+) -> int:
+    """Say what became of rows that nothing has become of yet; return of how many."""
+    quarantine = raw.quarantine.c
+    resolved = _open_rows(
+        choice,
+        quarantine.delivery_id,
+        quarantine.row_number,
+        literal(resolution),
+        cast(literal(replay_id), BigInteger),
+        literal(datetime.now(UTC)),
+    )
+    statement = insert(raw.quarantine_resolutions).from_select(RESOLUTION_COLUMNS, resolved)
+    return connection.execute(statement).rowcount

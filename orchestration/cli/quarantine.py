@@ -142,15 +142,14 @@ def replay(
     counts = []
     for configured in session.workspace.settings.sources:
         if source in (None, configured.name):
-            reports = [
-                replayed(session.warehouse, configured, session.now(), choice)
-                for replayed in (replay_quarantine, replay_refused)
-            ]
+            given = (session.warehouse, configured, session.now(), choice)
+            unread = replay_quarantine(*given, session.workspace.directory)
+            refused = replay_refused(*given)
             counts.append(
                 {
                     "source": configured.name,
-                    "replayed": sum(report.replayed_count for report in reports),
-                    "remaining": sum(report.remaining_count for report in reports),
+                    "replayed": unread.replayed_count + refused.replayed_count,
+                    "remaining": unread.remaining_count + refused.remaining_count,
                 }
             )
     session.printer.json(counts)

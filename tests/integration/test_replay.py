@@ -106,6 +106,31 @@ def test_a_replayed_row_is_the_record_it_would_have_been(deliver, warehouse):
         assert set(texts) == {record.metadata for record in expected}
 
 
+@pytest.mark.parametrize("was", [None, "parquet"])
+def test_a_file_of_another_format_is_opened_once_more(was, deliver, tmp_path, warehouse):
+    """Its version has landed: no pull would come back to it."""
+    names = ["id", "timestamp", "tenant_id", "dimension_id", "value"]
+    rows = [",".join(({**ROW, "id": name, "value": "1"})[key] for key in names) for name in "ab"]
+    deliver(",".join(names), *rows, "c,d", format=was)
+    csv = source(format="csv")
+    pull(csv, warehouse, AS_OF, directory=tmp_path)
+    assert rows_of(warehouse, raw.usage_records, "record_id") == []
+    # Not what was delivered then, and not without the folder.
+    (tmp_path / "a.jsonl").rename(tmp_path / "b.jsonl")
+    (tmp_path / "a.jsonl").write_text("")
+    for directory in (tmp_path, tmp_path / "gone"):
+        report = replay_quarantine(warehouse, csv, AS_OF, directory=directory)
+        assert report.replayed_count == 0
+    (tmp_path / "b.jsonl").rename(tmp_path / "a.jsonl")
+    report = replay_quarantine(warehouse, csv, AS_OF, directory=tmp_path)
+    assert (report.replayed_count, report.remaining_count) == (2, 1)
+    assert rows_of(warehouse, raw.usage_records, "row_number", "record_id") == [(2, "a"), (3, "b")]
+    [left] = list_quarantine(warehouse)
+    assert (left.object, left.row_number, left.reason) == ("replay of a.jsonl", 4, "unreadable_row")
+    report = replay_quarantine(warehouse, csv, AS_OF, directory=tmp_path)
+    assert (report.replayed_count, report.remaining_count) == (0, 1)
+
+
 def test_many_rows_are_replayed(deliver, warehouse, monkeypatch):
     monkeypatch.setattr("assets.ingestion.replay.BATCH_ROWS", 3)
     deliver(*[{**ROW, "id": f"r{number}", "count": number} for number in range(10)])
