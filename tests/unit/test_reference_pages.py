@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from assets.ingestion.refused import REASONS
 from models import (
     contracts,
     currency_rates,
@@ -16,6 +17,7 @@ from models import (
     taxes,
 )
 from models.catalog import KINDS
+from models.delivered import Reason
 from models.entries import Entry
 
 PAGES = Path(__file__).parents[2] / "docs" / "reference"
@@ -55,6 +57,11 @@ def test_the_page_of_the_catalog_names_every_key(kind: type[Entry]) -> None:
 @pytest.mark.parametrize("kind", sorted(SETTINGS_ENTRIES, key=lambda kind: kind.__name__))
 def test_the_page_of_the_settings_names_every_key(kind: type[Entry]) -> None:
     assert set(kind.keys()) - names_in("meterhouse-yml.md") == set()
+
+
+def test_the_page_of_the_quarantine_names_every_reason() -> None:
+    page = (PAGES.parent / "operating" / "quarantine.md").read_text()
+    assert {*map(str, Reason), *REASONS} - set(re.findall(r"`([a-z_]+)`", page)) == set()
 
 
 def test_the_page_of_the_catalog_names_every_kind() -> None:
