@@ -89,6 +89,7 @@ class _PythonRows:
         self._lines = lines
         self._reader = csv.reader(self._texts(), strict=True)
         self._raw: list[bytes] = []
+        self._size = 0
         self._number = 0
         self._trouble: Reason | None = None
         self._no_header = ""
@@ -99,6 +100,7 @@ class _PythonRows:
             number, line, is_cut = self._lines.take()
             self._number = self._number if self._raw else number
             self._raw.append(line)
+            self._size += len(line)
             try:
                 text = line.decode()
             except UnicodeDecodeError:
@@ -108,11 +110,14 @@ class _PythonRows:
                 self._trouble = Reason.INVALID_ENCODING
             if is_cut or len(line) > line_blocks.MAX_LINE_BYTES:
                 self._trouble = Reason.UNREADABLE_ROW
+            if len(self._raw) > 1 and self._size > line_blocks.MAX_LINE_BYTES:
+                # Each cell goes on in the next line, and the row never ends: this ends it.
+                self._trouble, text = Reason.UNREADABLE_ROW, '"no delimiter'
             yield text
 
     def read(self) -> DeliveredRow | None:
         """Return the next row; None for a blank line and for the header."""
-        self._raw, self._trouble = [], None
+        self._raw, self._size, self._trouble = [], 0, None
         cells: list[str] = []
         error = ""
         try:

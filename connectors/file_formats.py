@@ -21,12 +21,14 @@ from connectors.deliveries import Block, DeliveredRow, Unreadable
 from connectors.json_rows import SHOWN_CHARACTERS, json_row, too_long
 from connectors.line_blocks import CutLine, Lines
 from connectors.native_rows import Columns, JsonLines, numbered
+from connectors.parquet_dictionaries import rows_within
 from models.delivered import Reason
 from models.exact_json import storable
 
 FileFormat = Literal["jsonl", "csv", "parquet"]
 
 CHUNK_BYTES = 1024 * 1024
+PARQUET_MAGIC = b"PAR1"
 PARQUET_BATCH_ROWS = 1_000
 PARQUET_TABLE_ROWS = 50_000
 
@@ -123,13 +125,24 @@ def _json_block(lines: Lines) -> Block:
 def _parquet_blocks(chunks: Iterator[bytes]) -> Iterator[Block]:
     # Parquet is read from its end, so the bytes go to a file first, never into memory.
     with tempfile.TemporaryFile() as file:
-        for chunk in chunks:
+        for chunk in _begun_as_parquet(chunks):
             file.write(chunk)
         file.seek(0)
         number = 1
         for table in _parquet_tables(file):
             yield Block(native=Columns(numbered(table, number)))
             number += table.num_rows
+
+
+def _begun_as_parquet(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield a file that may be Parquet; one of something else, however large, is not kept."""
+    begin = b""
+    for chunk in chunks:
+        if len(begin) < len(PARQUET_MAGIC):
+            begin = (begin + chunk)[: len(PARQUET_MAGIC)]
+            if not PARQUET_MAGIC.startswith(begin):
+                raise BrokenParquet("it does not begin as Parquet does: its format is another")
+        yield chunk
 
 
 def _parquet_tables(file: Any) -> Iterator[Any]:
@@ -162,8 +175,9 @@ def _parquet_batches(file: Any) -> Iterator[Any]:
         parquet = pq.ParquetFile(file, coerce_int96_timestamp_unit="us", buffer_size=CHUNK_BYTES)
         rows = _batch_rows(parquet.metadata)
         for groups in _group_runs(parquet.metadata, rows):
+            fitting = rows_within(file, parquet.metadata, groups, rows, line_blocks.BLOCK_BYTES)
             # Arrow keeps what it read of the groups that it is given, until it is through.
-            yield from parquet.iter_batches(batch_size=rows, row_groups=groups)
+            yield from parquet.iter_batches(batch_size=fitting, row_groups=groups)
     except (pa.ArrowException, OSError) as error:
         raise BrokenParquet(f"the Parquet file is damaged or not whole ({error})") from error
 

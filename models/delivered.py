@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from models.exact_json import NumberText, quote, read_json, write_json
 
+# No line of a file holds more; jsonb, as which metadata are compared, ends at 256 MB.
+MAX_METADATA_CHARACTERS = 4 * 1024 * 1024
 MAX_ID_LENGTH = 255
 
 _EXACT = Context(prec=80, rounding=ROUND_HALF_EVEN)
@@ -165,6 +167,11 @@ def read_metadata(given: Any) -> str:
             refuse_nul(str(name), str(given[name]))
         delivered.append(f"{label}:{text}")
     whole = "{" + ",".join(delivered) + "}"
+    if len(whole) > MAX_METADATA_CHARACTERS:
+        raise RowError(
+            Reason.BAD_METADATA,
+            f"metadata has {len(whole)} characters, {MAX_METADATA_CHARACTERS} are allowed",
+        )
     _refuse_surrogates(whole)
     return whole
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from models.delivered import MAX_ID_LENGTH
+from models.delivered import MAX_ID_LENGTH, MAX_METADATA_CHARACTERS
 from models.usage import (
     MAX_AHEAD,
     MAX_WHOLE_DIGITS,
@@ -173,6 +173,7 @@ def _is_plain(reading: Reading, texts: Mapping[str, Text]) -> str:
         and {_is_name("id_text")}
         and (corrects_text is null or {_is_name("corrects_text")})
         and corrects_text is distinct from id_text
+        and (metadata_text is null or strlen(metadata_text) <= {MAX_METADATA_CHARACTERS})
         and occurred_at between timestamptz '{EARLIEST}' and timestamptz '{latest}'
         and value is not null
         {"".join(f" and {test}" for test in tests)}

@@ -20,6 +20,9 @@ from models.usage import UsageRecord
 # Enough rows to make a COPY worth its round trip, few enough to stay small in memory.
 CHUNK_ROWS = 20_000
 CHUNK_CHARACTERS = 32 * 1024 * 1024
+# Of a longer row only the beginning is kept in quarantine: Postgres has no room for any text.
+MOST_KEPT_CHARACTERS = CHUNK_CHARACTERS
+BEGINNING_CHARACTERS = 1_000
 
 
 class RowReader(Protocol):
@@ -129,8 +132,10 @@ class _Reading:
             columns[name] = repeated(value, count)
         columns["delivery_id"] = repeated(self._delivery_id, count)
         ordered = pa.table({name: columns[name] for name in self._target.columns})
-        self.chunk.plain.append(binary_rows(ordered))
+        rows = binary_rows(ordered)
+        self.chunk.plain.append(rows)
         self.chunk.plain_count += count
+        self.chunk.weight += len(rows)
 
     def add(self, number: int, row: Mapping[str, Any] | Unreadable) -> None:
         """Add a row that is a Python object."""
@@ -150,7 +155,11 @@ def _unread(
     row: Mapping[str, Any] | Unreadable, refusal: Rejection | Unreadable
 ) -> tuple[str, str, str]:
     text = row.text if isinstance(row, Unreadable) else write_json(row)
-    return str(refusal.reason), storable(refusal.detail), storable(text)
+    detail = refusal.detail
+    if len(text) > MOST_KEPT_CHARACTERS:
+        detail += f"; of its {len(text)} characters the beginning is kept"
+        text = text[:BEGINNING_CHARACTERS]
+    return str(refusal.reason), storable(detail), storable(text)
 
 
 def _weight(record: UsageRecord | CostLine) -> int:

@@ -159,6 +159,18 @@ def test_a_csv_file_that_ends_within_quotes_is_told():
     ]
 
 
+def test_a_csv_row_without_end_does_not_fill_the_memory(monkeypatch):
+    monkeypatch.setattr(line_blocks, "MAX_LINE_BYTES", 1_000)
+    # Each line closes a cell and opens another one.
+    rows = rows_of(b'id,n\na,1\n"x\n' + b'y","z\n' * 1_000 + b'"\nb,2\n', "csv")
+    assert [row for _, row in rows if isinstance(row, dict)] == [
+        {"id": "a", "n": "1"},
+        {"id": "b", "n": "2"},
+    ]
+    assert len(reasons(rows)) > 5
+    assert max(len(row.text) for _, row in rows if isinstance(row, Unreadable)) <= 1_000
+
+
 @pytest.mark.parametrize("first", [b"a,2026-03-01T00:00:00Z,1", b"a,b,1.5", b"id,id,n", b"id,,n"])
 def test_csv_without_a_header_loses_no_row(first):
     rows = rows_of(first + b"\nx,y,z\n", "csv")
