@@ -13,6 +13,7 @@ from dagster_dbt import (
     dbt_assets,
 )
 
+from assets.ingestion.raw_tables import open_rows
 from assets.table_specs import DATA_TEAM, FINANCE_TEAM, manifest
 from assets.transform.builds import finish_build, forget_rollups, start_models
 from assets.transform.parameters import BUILD_LOCK, BUILD_WAIT_SECONDS
@@ -21,6 +22,7 @@ from connectors.dbt import PROJECT_DIRECTORY, NodeResult, prepare_manifest, run_
 from connectors.warehouse import Warehouse
 
 UNIQUE_ID = "dagster_dbt/unique_id"
+QUARANTINED = dg.AssetKey(["marts", "fct_quarantined_records"])
 # How many names of failed nodes a message holds; all of them are checks of the run.
 FAILURES_SHOWN = 5
 # What a build runs: unit tests are for CI, and some tests read all of history.
@@ -199,6 +201,9 @@ class Nodes:
             # The journal is added to; all other tables are rebuilt whole.
             name = "rows_added" if key.path[0] == "journal" else "dagster/row_count"
             metadata[name] = result.rows_affected
+        if key == QUARANTINED:
+            # With what the journal has refused in this very build.
+            metadata |= open_rows(warehouse)
         return {**metadata, **sums_of(warehouse, tuple(key.path))}
 
 

@@ -127,13 +127,26 @@ def scalar(warehouse: Warehouse, query: str) -> object:
         return connection.execute(text(query)).scalar()
 
 
+def waiting(outcome: RunOutcome, asset: str) -> list[tuple[str, str, int]]:
+    """Return what the page of an asset shows of quarantine: source, reason and rows."""
+    found = outcome.metadata[asset]["open_rows_by_reason"].records
+    return [(row.data["source"], row.data["reason"], row.data["rows"]) for row in found]
+
+
 def test_from_the_main_job_to_stripe(
     jobs: JobRunner, workspace: Workspace, own_warehouse: Warehouse
 ) -> None:
     deliver(workspace, "a", "2026-01-05", "2026-02-05", "2026-02-06")
+    file = workspace.directory / "usage" / "a.jsonl"
+    first = file.read_text().partition("\n")[0]
+    file.write_text(f"{file.read_text()}\n{{broken\n{first.replace('100', '7')}\n")
     outcome = run(jobs, "run")
     assert outcome.is_successful, outcome.problems
     assert not outcome.failed_checks
+    unreadable, refused = ("logs", "unreadable_row", 1), ("logs", "conflicting_id", 1)
+    assert waiting(outcome, "sources/logs") == [unreadable]
+    assert waiting(outcome, "raw/quarantine") == [unreadable]
+    assert waiting(outcome, "marts/fct_quarantined_records") == [unreadable, refused]
     assert outcome.metadata["journal/jnl_usage_entries"]["rows_added"] == 3
     assert outcome.metadata["rating/int_invoices"]["total_USD"] == "30.000"
 
