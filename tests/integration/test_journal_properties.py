@@ -61,7 +61,10 @@ def histories(draw):
 
 @st.composite
 def deliveries(draw):
-    """A history, and some way of delivering it: shuffled, repeated, in several files and builds."""
+    """A history, and some way of delivering it: shuffled, repeated, in several files and builds.
+
+    In the end come some of its ids that say something else, which changes nothing.
+    """
     records = draw(histories())
     repeated = records + draw(st.lists(st.sampled_from(records), max_size=6))
     shuffled = draw(st.permutations(repeated))
@@ -69,6 +72,8 @@ def deliveries(draw):
     files = [
         shuffled[start:end] for start, end in zip([0, *cuts], [*cuts, len(shuffled)], strict=True)
     ]
+    contradicted = draw(st.lists(st.sampled_from(records), max_size=4))
+    files.append([record | {"tenant_id": "t3"} for record in contradicted])
     builds = draw(st.lists(st.booleans(), min_size=len(files), max_size=len(files)))
     return records, files, builds
 
