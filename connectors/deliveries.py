@@ -99,7 +99,12 @@ def in_blocks(rows: Iterator[DeliveredRow]) -> Iterator[Block]:
 
 
 class SourceUnavailable(Exception):  # noqa: N818 - a state of the outside world, not our error
-    """A source that cannot be read now; nothing of the delivery at hand was kept."""
+    """A source that cannot be read now; nothing of the delivery at hand was kept.
+
+    ``landed`` is the report of what came before, once the pull knows it.
+    """
+
+    landed: Any = None
 
     def __init__(self, source: str, what: str, remedy: str) -> None:
         super().__init__(f"source {source}: {what}. {remedy}")

@@ -80,7 +80,8 @@ def read_blocks(stream: Readable, file_format: FileFormat) -> Iterator[Block]:
             yield block
             last_row = max(last_row, block.last_number())
     except (BrokenCompression, BrokenParquet) as broken:
-        yield Block([_broken(f"{broken} after row {last_row}")])
+        place = f" after row {last_row}" if last_row else ""
+        yield Block([_broken(f"{broken}{place}")])
 
 
 def _broken(detail: str) -> DeliveredRow:
@@ -141,7 +142,7 @@ def _begun_as_parquet(chunks: Iterator[bytes]) -> Iterator[bytes]:
         if len(begin) < len(PARQUET_MAGIC):
             begin = (begin + chunk)[: len(PARQUET_MAGIC)]
             if not PARQUET_MAGIC.startswith(begin):
-                raise BrokenParquet("it does not begin as Parquet does: its format is another")
+                raise BrokenParquet("it does not begin as Parquet does: say its `format`")
         yield chunk
 
 

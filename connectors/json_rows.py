@@ -19,7 +19,7 @@ def json_row(line: bytes) -> dict[str, Any] | Unreadable:
     except ValueError as error:
         return unreadable(Reason.UNREADABLE_ROW, f"not JSON: {error}", line)
     if not isinstance(row, dict):
-        return unreadable(Reason.UNREADABLE_ROW, "not a JSON object", line)
+        return unreadable(Reason.UNREADABLE_ROW, "not a JSON object, one of which is a row", line)
     return row
 
 

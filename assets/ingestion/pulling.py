@@ -84,6 +84,9 @@ def pull(
                 land(warehouse, this, deliveries, report)
             is_whole = not report.failures and not isinstance(window, Part)
             reached = planned.complete_until if is_whole else None
+        except SourceUnavailable as problem:
+            problem.landed = report
+            raise
         finally:
             finished_at = datetime.now(UTC)
             record_pull(warehouse, this, (started_at, finished_at), report, reached)
@@ -126,4 +129,6 @@ def combined(report: LandingReport) -> SourceUnavailable:
     """Return the failures of single deliveries as one; the others have landed."""
     first, *others = report.failures
     what = first.what if not others else f"{first.what} (and {len(others)} more like it)"
-    return SourceUnavailable(first.source, what, first.remedy)
+    failure = SourceUnavailable(first.source, what, first.remedy)
+    failure.landed = report
+    return failure

@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.ingestion.bookkeeping import LandingReport
 from assets.ingestion.pulling import PART_WAIT_SECONDS, Part, PullReport, has_days, pull
 from assets.ingestion.raw_tables import open_rows
 from assets.keys import USAGE_DAYS, source_key
@@ -24,6 +25,14 @@ DAYS_PER_RUN = 31
 BACKFILL_TAG = "dagster/backfill"
 READABLE_CHECK = "is_read_to_its_end"
 SECONDS_BETWEEN_NEWS = 1.0
+COUNTS = (
+    "delivery_count",
+    "skipped_count",
+    "delivered_count",
+    "landed_count",
+    "quarantined_count",
+    "rounded_count",
+)
 KINDS = {
     "s3": {"s3"},
     "file": {"file"},
@@ -85,7 +94,8 @@ def source_asset(workspace: Workspace, source: AnySource) -> dg.AssetsDefinition
             )
         except SourceUnavailable as problem:
             context.log.error(f"{source.name}: {problem}")
-            yield dg.MaterializeResult(asset_key=key, metadata={"problem": str(problem)})
+            metadata = counts_of(problem.landed) | {"problem": str(problem)}
+            yield dg.MaterializeResult(asset_key=key, metadata=metadata)
             yield readable(key, str(problem))
             return
         metadata = pull_metadata(report) | open_rows(warehouse, source.name)
@@ -200,15 +210,7 @@ def readable(key: dg.AssetKey, problem: str | None) -> dg.AssetCheckResult:
 
 def pull_metadata(report: PullReport) -> dict[str, Any]:
     """Return what a pull brought, as metadata: counts only, no rows."""
-    metadata: dict[str, Any] = {
-        "delivery_count": report.delivery_count,
-        "skipped_count": report.skipped_count,
-        "delivered_count": report.delivered_count,
-        "landed_count": report.landed_count,
-        "quarantined_count": report.quarantined_count,
-        "rounded_count": report.rounded_count,
-        "dagster/partition_row_count": report.landed_count,
-    }
+    metadata = counts_of(report) | {"dagster/partition_row_count": report.landed_count}
     if report.quarantined_by_reason:
         metadata["quarantined_by_reason"] = dg.MetadataValue.json(
             dict(report.quarantined_by_reason)
@@ -216,6 +218,11 @@ def pull_metadata(report: PullReport) -> dict[str, Any]:
     if report.complete_until is not None:
         metadata["complete_until"] = dg.MetadataValue.timestamp(report.complete_until)
     return metadata
+
+
+def counts_of(report: PullReport | LandingReport | None) -> dict[str, Any]:
+    """Return what has landed, of a pull that broke off, too; nothing where it had not begun."""
+    return {} if report is None else {name: getattr(report, name) for name in COUNTS}
 
 
 def news(context: dg.AssetExecutionContext, source: str) -> Callable[[str, int], None]:

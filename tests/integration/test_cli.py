@@ -117,6 +117,7 @@ def test_a_source_that_cannot_be_read_does_not_stop_the_others(workspace: Comman
         '{"id":"1","timestamp":"2026-01-03T10:00:00Z","tenant_id":"acme",'
         '"dimension_id":"calls","value":"100"}\n',
     )
+    workspace.write("usage/notes.txt", "no usage")
     settings = workspace.workspace / "meterhouse.yml"
     dead = f"  - {{name: app, type: postgres, url: '{DEAD}', table: t, cursor: c, key: k}}\n"
     settings.write_text(settings.read_text().replace("billing:", f"{dead}billing:"))
@@ -125,7 +126,9 @@ def test_a_source_that_cannot_be_read_does_not_stop_the_others(workspace: Comman
     assert "app" in answer.err
     assert "topsecret" not in answer.out + answer.err
     found = {row["source"]: row for row in answer.result["sources"]}
-    assert found["logs"]["journaled"] == 1
+    # One of its files could not be read, either; the other is counted.
+    assert (found["logs"]["delivered"], found["logs"]["journaled"]) == (1, 1)
+    assert "notes.txt" in found["logs"]["problem"]
     assert found["app"]["problem"]
 
 
