@@ -22,7 +22,7 @@ added as (
         from {{ ref('jnl_usage_entries') }} as journal
         where
             journal.build_number > {{ rolled_up_build() }}
-            and journal.build_number <= (select ops.journal_watermark from {{ source('ops', 'parameters') }} as ops)
+            and journal.build_number <= {{ build_to_roll_up() }}
     ) as entries
     group by tenant_id, dimension_id, {{ time }}
 

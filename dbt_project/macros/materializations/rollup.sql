@@ -210,20 +210,28 @@
 {%- endmacro %}
 
 
-{#- A rollup of a rollup holds no more than that one does. -#}
+{#-
+    The last build whose entries a rollup is to hold: this one, but of a rollup no later one than it holds
+    itself. Where a part of the models is built, the journal may be ahead of it.
+-#}
+{% macro build_to_roll_up() -%}
+    (
+        select
+            least(
+                build_number,
+                (select build_number from ops.rollups where rollup = '{{ config.get('rollup_of', '') }}')
+            )
+        from ops.parameters
+    )
+{%- endmacro %}
+
+
 {% macro remember_rollup() -%}
     {% if target.name == 'warehouse' %}
         insert into ops.rollups (rollup, build_number, definition)
         select
             '{{ this.identifier }}' as rollup,
-            least(
-                parameters.build_number,
-                (
-                    select rollups.build_number
-                    from ops.rollups
-                    where rollups.rollup = '{{ config.get('rollup_of', '') }}'
-                )
-            ) as build_number,
+            {{ build_to_roll_up() }} as build_number,
             {{ rollup_definition() }} as definition
         from ops.parameters
         on conflict (rollup) do update
