@@ -1,7 +1,7 @@
 """Quarantine: what is in it, reading it again after a change of the settings, giving rows up."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Row,
     Select,
     cast,
+    exists,
     func,
     insert,
     literal,
@@ -28,14 +29,18 @@ from connectors.mixpanel import usage_row
 from connectors.object_store import StoredObject, blocks_of
 from connectors.partitions import ensure_days
 from connectors.warehouse import Warehouse
+from models.cost import CostLine
 from models.delivered import Reason, Rejection
 from models.exact_json import read_json
 from models.settings import AnySource, FileSource, MixpanelSource, S3Source, UsageSource
 from models.tables import raw
+from models.usage import UsageRecord
 
 BATCH_ROWS = 5_000
 # What becomes of the rows of a file that is not what its format says.
 NO_ROWS = {Reason.INVALID_ENCODING, Reason.UNREADABLE_FILE, Reason.UNREADABLE_ROW}
+# Where a row that has been read carries its record.
+RECORD = "record"
 RESOLUTION_COLUMNS = (
     "delivery_id",
     "row_number",
@@ -264,7 +269,9 @@ def _replay_rows(
     """Land what can be read now, and say so in the same transaction."""
     replayed: list[int] = []
     rows = _readable_rows(connection, replay, replayed)
-    counts = _land(warehouse, connection, pull, replay, lambda: in_blocks(rows()))
+    as_read = replace(replay.target, new_reader=_AsRead, new_native_reader=None)
+    landing = replace(replay, target=as_read)
+    counts = _land(warehouse, connection, pull, landing, lambda: in_blocks(rows()))
     delivery_id, now, [replay_id] = (
         replay.delivery.delivery_id,
         datetime.now(UTC),
@@ -303,19 +310,44 @@ def _readable_rows(
 
     def rows() -> Iterator[DeliveredRow]:
         reader = replay.target.new_reader()
-        for row_number, text in _quarantined(connection, replay):
+        for row_number, text, is_chosen in _quarantined(connection, replay):
             row = _row_of(replay.source, text)
-            if row is not None and not isinstance(reader.read(row), Rejection):
+            record = None if row is None else reader.read(row)
+            if is_chosen and record is not None and not isinstance(record, Rejection):
                 replayed.append(row_number)
-                yield row_number, row
+                yield row_number, {RECORD: record}
 
     return rows
 
 
-def _quarantined(connection: Connection, replay: _Replay) -> Iterator[tuple[int, str]]:
-    """Yield the open rows of a delivery by number; row 0 is the file, which cannot be read."""
-    quarantine = raw.quarantine.c
-    statement = _open_rows(replay.rows, quarantine.row_number, quarantine.record)
+class _AsRead:
+    """The reader of rows that have been read."""
+
+    def read(self, row: Mapping[str, Any], /) -> UsageRecord | CostLine:
+        """Return the record that a row came to."""
+        record: UsageRecord | CostLine = row[RECORD]
+        return record
+
+
+def _quarantined(connection: Connection, replay: _Replay) -> Iterator[tuple[int, str, bool]]:
+    """Yield rows of a delivery by number, and whether they are to be replayed.
+
+    The others are there to be counted: a row without an id is known by how many of its like came
+    before it. Row 0 is the file, which cannot be read.
+    """
+    quarantine, resolutions = raw.quarantine.c, raw.quarantine_resolutions.c
+    asked = replay.choice
+    is_resolved = exists().where(
+        resolutions.delivery_id == quarantine.delivery_id,
+        resolutions.row_number == quarantine.row_number,
+    )
+    statement = select(
+        quarantine.row_number, quarantine.record, is_resolved.label("is_resolved")
+    ).where(quarantine.delivery_id == replay.delivery.delivery_id)
+    if asked.reason is not None:
+        statement = statement.where(quarantine.reason == asked.reason)
+    if asked.row_number is not None:
+        statement = statement.where(quarantine.row_number <= asked.row_number)
     last = 0
     while True:
         batch = connection.execute(
@@ -323,7 +355,9 @@ def _quarantined(connection: Connection, replay: _Replay) -> Iterator[tuple[int,
             .order_by(quarantine.row_number)
             .limit(BATCH_ROWS)
         ).all()
-        yield from ((row.row_number, row.record) for row in batch)
+        for row in batch:
+            is_asked_for = asked.row_number in (None, row.row_number)
+            yield row.row_number, row.record, is_asked_for and not row.is_resolved
         if len(batch) < BATCH_ROWS:
             return
         last = batch[-1].row_number
