@@ -78,6 +78,11 @@ class UsageSource(Source):
         """What this source brings."""
         return "usage"
 
+    @property
+    def needs_ids(self) -> bool:
+        """Whether a row without an id is refused, and not known by what it says and its place."""
+        return False
+
     @model_validator(mode="after")
     def _only_metadata_is_a_mapping(self) -> Self:
         for name, path in self.fields.items():
@@ -133,6 +138,11 @@ class PostgresSource(UsageSource):
     overlap: Duration = timedelta(minutes=15)
     # What becomes of a row that has changed since it landed.
     on_change: Literal["refuse", "correct"] = "refuse"
+
+    @property
+    def needs_ids(self) -> bool:
+        """Yes: rows come again, changed, and beside others than before."""
+        return True
 
     @model_validator(mode="after")
     def _a_table_or_a_query(self) -> Self:

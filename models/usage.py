@@ -11,6 +11,7 @@ from models.delivered import (
     Reason,
     Rejection,
     RowError,
+    missing,
     read_instant,
     read_metadata,
     read_name,
@@ -70,12 +71,20 @@ class UsageReader:
 
     A local time without offset is in ``timezone``; one that a clock change makes ambiguous is the
     first of the two, one that it skips is read with the offset that held before the change.
+    With ``needs_ids``, a row without an id is refused.
     """
 
     def __init__(
-        self, source: str, fields: FieldPaths | None, timezone: tzinfo, now: datetime
+        self,
+        source: str,
+        fields: FieldPaths | None,
+        timezone: tzinfo,
+        now: datetime,
+        *,
+        needs_ids: bool = False,
     ) -> None:
         self._source = source
+        self._needs_ids = needs_ids
         # `UTC` itself needs no conversion, `ZoneInfo("UTC")` would for every record.
         self._timezone = UTC if str(timezone) == "UTC" else timezone
         self._latest = now + MAX_AHEAD
@@ -108,6 +117,8 @@ class UsageReader:
         corrects = read_optional_name("corrects", get["corrects"](row))
         record_id = read_optional_name("id", get["id"](row))
         if record_id is None:
+            if self._needs_ids:
+                raise missing("id")
             record_id = self._id_of_the_row(row)
         elif corrects == record_id:
             raise RowError(Reason.BAD_CORRECTION, "the record corrects itself")

@@ -28,6 +28,7 @@ class Pull:
     fields: FieldPaths | None = None
     timezone: str = "UTC"
     progress: Progress = silent
+    needs_ids: bool = False
     landed_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     _telling: Lock = field(default_factory=Lock, repr=False, compare=False)

@@ -51,6 +51,7 @@ class Plan:
     complete_until: datetime | None
     fields: Mapping[str, Any] | None = None
     timezone: str = "UTC"
+    needs_ids: bool = False
 
 
 @singledispatch
@@ -70,11 +71,13 @@ def _(source: PostgresSource, request: Request) -> Plan:
     fields = usage_fields(source)
     # A past as-of instant does not make the records of today come too early.
     read_at = max(request.as_of, request.read_at)
-    target = usage_target(Pull("", source.name, read_at, fields, source.timezone))
+    needs_ids = source.needs_ids
+    pull = Pull("", source.name, read_at, fields, source.timezone, needs_ids=needs_ids)
+    target = usage_target(pull)
     screen_of = ChangeScreen if source.on_change == "correct" else OverlapScreen
     screen = screen_of(request.warehouse, target, source.name)
     found = postgres.deliveries(postgres_table(source), request.state.cursor, screen)
-    return Plan(found, _now(request), fields, source.timezone)
+    return Plan(found, _now(request), fields, source.timezone, needs_ids)
 
 
 @plan.register

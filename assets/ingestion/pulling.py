@@ -73,7 +73,15 @@ def pull(
     with warehouse.locked(*_turn(source, window)):
         state = source_state(warehouse, source.name)
         planned = plan(source, Request(warehouse, state, as_of, started_at, window, directory))
-        this = Pull(uuid4().hex, source.name, read_at, planned.fields, planned.timezone, progress)
+        this = Pull(
+            uuid4().hex,
+            source.name,
+            read_at,
+            planned.fields,
+            planned.timezone,
+            progress,
+            planned.needs_ids,
+        )
         land = land_usage if source.measures == "usage" else land_costs
         report = LandingReport()
         reached: datetime | None = None

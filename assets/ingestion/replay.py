@@ -138,7 +138,7 @@ def replay_quarantine(
     """
     started_at = datetime.now(UTC)
     choice = Choice(source.name, choice.reason, choice.delivery_id, choice.row_number)
-    pull = Pull(uuid4().hex, source.name, max(as_of, started_at), *_settings_of(source))
+    pull = Pull(uuid4().hex, source.name, max(as_of, started_at), **_settings_of(source))
     target = usage_target(pull) if source.measures == "usage" else cost_target(pull)
     report = LandingReport()
     with warehouse.locked(f"pull {source.name}"):
@@ -172,10 +172,14 @@ class _Replay:
         )
 
 
-def _settings_of(source: AnySource) -> tuple[Mapping[str, Any] | None, str]:
-    if isinstance(source, UsageSource):
-        return usage_fields(source), source.timezone
-    return None, "UTC"
+def _settings_of(source: AnySource) -> dict[str, Any]:
+    if not isinstance(source, UsageSource):
+        return {}
+    return {
+        "fields": usage_fields(source),
+        "timezone": source.timezone,
+        "needs_ids": source.needs_ids,
+    }
 
 
 def _open_rows(choice: Choice, *columns: Any) -> Select[Any]:
