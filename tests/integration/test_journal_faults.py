@@ -6,12 +6,13 @@ import time
 from datetime import UTC, datetime
 
 import dagster as dg
+import jinja2
 import pytest
 from sqlalchemy import text
 
 from assets.transform.builds import begin_build, build_inputs, finish_build, start_models
 from assets.transform.dbt import DbtBuilds, dbt_models
-from connectors.dbt import DbtError, run_project
+from connectors.dbt import PROJECT_DIRECTORY, DbtError, run_project
 from tests.conftest import fresh_pipeline
 
 AS_OF = datetime(2026, 11, 1, tzinfo=UTC)
@@ -158,6 +159,21 @@ def test_rollups_that_were_damaged_are_found_and_made_anew(journal):
         connection.execute(text("delete from ops.rollups"))
     assert build(journal)
     assert [it.status for it in run_project(check, journal.directory / "dbt")] == ["pass"]
+
+
+def test_every_hour_of_the_months_with_usage_is_sampled_once(journal):
+    file = PROJECT_DIRECTORY / "macros" / "meaning" / "sampled_hour.sql"
+    macros = jinja2.Environment().from_string(file.read_text())  # noqa: S701 - it writes SQL.
+    hour = macros.module.sampled_hour("months", "number")
+    [found] = journal.rows(
+        f"""
+        with months (usage_month) as (values (date '1970-01-01'), ('2026-10-01'), ('2026-10-01'))
+        select count(distinct {hour}) as hours, min({hour}) as first, max({hour}) as last
+        from generate_series(500, 500 + 2 * 31 * 24 - 1) as numbers (number)
+        """
+    )
+    assert found.hours == 2 * 31 * 24
+    assert (found.first.year, found.last.month) == (1970, 10)
 
 
 def test_a_run_of_models_that_is_repeated_loses_nothing_that_landed_meanwhile(journal):

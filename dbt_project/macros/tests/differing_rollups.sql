@@ -16,25 +16,10 @@ parameters as (
 
 ),
 
-extent as (
-
-    select
-        min(usage_month)::timestamp at time zone 'UTC' as first_hour,
-        1 + (extract(
-            epoch from max(last_recorded_at) - min(usage_month)::timestamp at time zone 'UTC'
-        ) / 3600)::bigint as hour_count
-    from {{ ref('fct_usage_monthly') }}
-
-),
-
--- A prime number of steps visits all hours, in an order that has nothing to do with time.
 sample as (
 
-    select
-        extent.first_hour
-        + ((parameters.build_number * 7919) % extent.hour_count) * interval '1 hour' as usage_hour
-    from extent
-    cross join parameters
+    select {{ sampled_hour(ref('jnl_control_totals'), 'parameters.build_number') }} as usage_hour
+    from parameters
 
 ),
 

@@ -1,0 +1,20 @@
+{#-
+    An hour of the months in which there is usage (`months`, a relation of their first days), another one for
+    each `number`. A prime number of steps visits all of them, in an order that has nothing to do with time. A
+    single record of 1970 adds a month to them, and not half a century.
+-#}
+{% macro sampled_hour(months, number) -%}
+    (
+        select
+            usage_month::timestamp at time zone 'UTC'
+            + ({{ number }} * 7919 % 744) * interval '1 hour'
+        from (
+            select
+                usage_month,
+                row_number() over (order by usage_month) - 1 as place,
+                count(*) over () as month_count
+            from (select distinct usage_month from {{ months }}) as used
+        ) as placed
+        where place = ({{ number }} * 7919 / 744) % month_count
+    )
+{%- endmacro %}
