@@ -52,10 +52,12 @@ totals as (
 
 )
 
+-- Wider than a cell of usage: where the largest values there are do not fit into one, the journal takes them
+-- all the same, and their corrections after them.
 select
     build_number::integer as build_number,
     dimension_id::text as dimension_id,
     usage_month::date as usage_month,
-    quantity::numeric(38, 9) as quantity,
+    quantity::numeric(58, 9) as quantity,
     record_count::bigint as record_count
 from totals
