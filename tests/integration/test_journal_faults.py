@@ -236,6 +236,17 @@ def test_a_correction_that_was_refused_takes_no_place(journal):
     assert journal.rows(OUTCOMES)[0][0]
 
 
+def test_a_correction_that_names_no_record_is_told_of(journal):
+    draw = random.Random(11)  # noqa: S311 - repeatable, not secret
+    one, other = (record(number, draw) for number in range(2))
+    journal.deliver("waiting", [{**one, "corrects": "r5"}, {**other, "corrects": "r6"}], "first")
+    journal.deliver("waiting", [{**one, "id": "taken back", "corrects": "r1", "value": "0"}], "second")
+    assert build(journal)
+    check = ["test", "--select", "corrections_have_found_their_original"]
+    results = list(run_project(check, journal.directory / "dbt"))
+    assert [(it.status, it.failure_count) for it in results] == [("warn", 1)]
+
+
 def test_a_part_of_the_journal_is_built_with_all_before_it(journal):
     """Whoever picks one table in Dagster's pages journals what is new, and nothing twice.
 
