@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from psycopg2 import errors
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
@@ -90,6 +91,14 @@ def connected(engine: Engine) -> Iterator[Connection]:
             raise WarehouseUnavailable(
                 f"the warehouse at {place(engine.url)} is PostgreSQL {version}; "
                 f"Meterhouse needs {OLDEST_SERVER} or later"
+            )
+        driver: Any = connection.connection
+        encoding = driver.get_parameter_status("server_encoding")
+        if encoding != "UTF8":
+            # It could not store every id, and the keys that it makes of ids would not be ours.
+            raise WarehouseUnavailable(
+                f"the warehouse at {place(engine.url)} keeps text as {encoding}; Meterhouse needs "
+                "a database with encoding UTF8"
             )
         yield connection
 

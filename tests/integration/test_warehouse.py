@@ -44,7 +44,7 @@ from connectors.schema import (
 )
 from connectors.warehouse import Warehouse, WarehouseBusy, WarehouseUnavailable
 from models.tables import billing, ops, raw
-from tests.conftest import address_of
+from tests.conftest import address_of, drop_database, execute
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -274,6 +274,16 @@ def test_an_old_server_is_refused(warehouse, monkeypatch):
     monkeypatch.setattr("connectors.database.OLDEST_SERVER", 99)
     with pytest.raises(WarehouseUnavailable, match="needs 99 or later"), warehouse.begin():
         pass
+
+
+def test_a_database_that_cannot_store_every_text_is_refused(postgres):
+    execute(postgres, "create database latin encoding 'LATIN1' template template0")
+    with (
+        pytest.raises(WarehouseUnavailable, match="keeps text as LATIN1"),
+        Warehouse(url=address_of(postgres, "latin")).begin(),
+    ):
+        pass
+    drop_database(postgres, "latin")
 
 
 def test_a_lost_connection_says_that_nothing_was_written(warehouse):
