@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from time import monotonic, sleep
 from typing import Any
 
 import psycopg2
@@ -24,6 +25,7 @@ from connectors.postgres_cursor import (
     Snapshot,
     advance_statement,
     held_back,
+    highest_statement,
     overlap_of,
 )
 from connectors.postgres_rows import PostgresRows, RowFormat, RowTooLarge, copied_out
@@ -33,6 +35,8 @@ from connectors.postgres_stream import BlockStream, Screened, Screening
 STATEMENT_TIMEOUT = "15min"
 # Rows stream as fast as they land; a snapshot held longer keeps the source's vacuum waiting.
 COPY_TIMEOUT = "6h"
+# How long the first pull waits for what is being written when it begins.
+FIRST_WAIT_SECONDS = 30
 
 SNAPSHOT = """
     select txid_snapshot_xmin(seen), txid_snapshot_xmax(seen), transaction_timestamp()::text
@@ -203,10 +207,28 @@ class _Pull:
     def begin(self, reading: Any) -> None:
         """Take the snapshot that all rows of the pull come from."""
         reading.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        self._last_seen = self._begun_with or self._seen_before_the_first(reading)
         with reading.cursor() as cursor:
             cursor.execute(SNAPSHOT)
             self._snapshot = Snapshot(*cursor.fetchone())
             cursor.execute(f"set local statement_timeout to '{COPY_TIMEOUT}'")
+
+    def _seen_before_the_first(self, reading: Any) -> CursorState:
+        """Return what a pull would have seen a moment ago: what is being written since then.
+
+        What was being written at that moment is waited for. If it takes too long, nobody knows
+        what cursors it has drawn, and the next pull reads all rows once more.
+        """
+        with reading.cursor() as cursor:
+            cursor.execute(f"set local statement_timeout to '{COPY_TIMEOUT}'")
+        [[highest]] = self._run(reading, highest_statement(self._kind))
+        reading.rollback()
+        [[_, next_xid, _]] = self.ask(SNAPSHOT)
+        deadline = monotonic() + FIRST_WAIT_SECONDS
+        while self.ask(SNAPSHOT)[0][0] < next_xid and monotonic() < deadline:
+            sleep(0.1)
+        bottom = self._kind.bottom
+        return CursorState(bottom, highest or bottom, highest or bottom, next_xid)
 
     def deliveries(self, reading: Any, screen: Screen) -> Iterator[Delivery]:
         """Yield the deliveries of the pull."""
@@ -338,7 +360,7 @@ class _Pull:
             high=state.high if state else None,
             seen=state.seen if state else None,
             is_complete=is_complete,
-            held_back=held_back(self._begun_with, snapshot),
+            held_back=held_back(self._last_seen, snapshot),
             lasts=[before.last for before in recent],
         )
         kept = tuple(recent[place - 1] for place in places)

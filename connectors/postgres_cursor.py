@@ -21,13 +21,14 @@ class CursorKind:
     """How values of a cursor's type are compared, in SQL.
 
     ``instant`` turns an instant into the type, of which a number has none; ``before`` goes back by
-    the overlap.
+    the overlap, and ``bottom`` lies below every value.
     """
 
     sql_type: str
     instant: str | None
     before: str
     is_readable: str = "true"
+    bottom: str = "-infinity"
 
     def lowest(self, value: str) -> str:
         """Return where a pull begins that must not miss anything from this value on."""
@@ -38,12 +39,14 @@ _BEFORE = "({value} - %(overlap)s)"
 _LOCAL = "({instant} at time zone %(timezone)s)"
 # What is no number cannot be ordered among others, and nothing comes after the infinite.
 _FINITE = "{column}::text not in ('NaN', 'Infinity', '-Infinity')"
+# Servers before PostgreSQL 14 have no infinite numbers.
+_BELOW_NUMBERS = "-1e100"
 KINDS = {
     1184: CursorKind("timestamptz", "{instant}", _BEFORE),
     1114: CursorKind("timestamp", _LOCAL, _BEFORE),
     1082: CursorKind("date", f"{_LOCAL}::date", "({value}::timestamp - %(overlap)s)::date"),
-    1700: CursorKind("numeric", None, _BEFORE, _FINITE),
-    **dict.fromkeys((20, 21, 23), CursorKind("numeric", None, _BEFORE)),
+    1700: CursorKind("numeric", None, _BEFORE, _FINITE, _BELOW_NUMBERS),
+    **dict.fromkeys((20, 21, 23), CursorKind("numeric", None, _BEFORE, bottom=_BELOW_NUMBERS)),
 }
 
 
@@ -109,13 +112,23 @@ class CursorState:
         }
 
 
-def held_back(state: CursorState | None, snapshot: Snapshot) -> str | None:
+def highest_statement(kind: CursorKind) -> str:
+    """Return the query for a cursor that no transaction to come draws one below."""
+    if kind.instant is not None:
+        return f"select ({kind.instant.format(instant='clock_timestamp()')})::text"
+    return (
+        "select max({column})::text from {relation} as source_rows"  # noqa: S608
+        f" where {{column}} is not null and {kind.is_readable}"
+    )
+
+
+def held_back(state: CursorState, snapshot: Snapshot) -> str | None:
     """Return the cursor from which transactions that are still running may bring rows.
 
     One that ran at the last pull already may have drawn its cursor long before; one that began to
     write after that pull has a higher one than all that it saw. None: nothing is being written.
     """
-    if state is None or snapshot.oldest_xid == snapshot.next_xid:
+    if snapshot.oldest_xid == snapshot.next_xid:
         return None
     return state.high if snapshot.oldest_xid >= state.next_xid else state.resume
 

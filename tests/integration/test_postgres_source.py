@@ -67,7 +67,8 @@ def test_only_what_is_new_comes_with_the_next_pull(app):
     assert records(app) == ["a", "b", "c"]
 
 
-def test_a_row_committed_late_with_an_older_cursor_is_not_missed(app):
+def test_a_row_committed_late_with_an_older_cursor_is_not_missed(app, monkeypatch):
+    monkeypatch.setattr(postgres, "FIRST_WAIT_SECONDS", 0)
     add(app, ("a", "2026-03-02 00:00", "1"))
     with other_session(app) as slow:
         insert(slow, ("late", "2026-03-02 00:04", "4"))
