@@ -39,9 +39,16 @@ COPY_TIMEOUT = "6h"
 FIRST_WAIT_SECONDS = 30
 
 SNAPSHOT = """
-    select txid_snapshot_xmin(seen), txid_snapshot_xmax(seen), transaction_timestamp()::text
-    from txid_current_snapshot() as seen
+    select txid_snapshot_xmin(txid_current_snapshot()), transaction_timestamp()::text
 """
+# A snapshot ends with the last transaction that is over. Those that began to write after it hold
+# the lock on their own number, of which this shows the lower 32 bits.
+XIDS_HELD = """
+    select transactionid::text::bigint
+    from pg_locks
+    where locktype = 'transactionid' and mode = 'ExclusiveLock'
+"""
+XID_AFTER_THE_LAST = "select txid_snapshot_xmax(txid_current_snapshot())"
 # Of other users' sessions this shows nothing, unless we may read all statistics.
 OLDEST_START = """
     select least(clock_timestamp(), min(xact_start))::text
@@ -210,8 +217,19 @@ class _Pull:
         self._last_seen = self._begun_with or self._seen_before_the_first(reading)
         with reading.cursor() as cursor:
             cursor.execute(SNAPSHOT)
-            self._snapshot = Snapshot(*cursor.fetchone())
+            oldest_xid, now = cursor.fetchone()
+            self._snapshot = Snapshot(oldest_xid, self._next_xid(), now)
             cursor.execute(f"set local statement_timeout to '{COPY_TIMEOUT}'")
+
+    def _next_xid(self) -> int:
+        """Return a number above those of all transactions that have begun to write.
+
+        Asked in this order none is overlooked: it holds its lock still, or it is over by now.
+        """
+        held = [xid for (xid,) in self.ask(XIDS_HELD)]
+        [[after]] = self.ask(XID_AFTER_THE_LAST)
+        ahead = [(xid - after) % 2**32 for xid in held]
+        return int(after) + max((steps + 1 for steps in ahead if steps < 2**31), default=0)
 
     def _seen_before_the_first(self, reading: Any) -> CursorState:
         """Return what a pull would have seen a moment ago: what is being written since then.
@@ -223,7 +241,7 @@ class _Pull:
             cursor.execute(f"set local statement_timeout to '{COPY_TIMEOUT}'")
         [[highest]] = self._run(reading, highest_statement(self._kind))
         reading.rollback()
-        [[_, next_xid, _]] = self.ask(SNAPSHOT)
+        next_xid = self._next_xid()
         deadline = monotonic() + FIRST_WAIT_SECONDS
         while self.ask(SNAPSHOT)[0][0] < next_xid and monotonic() < deadline:
             sleep(0.1)

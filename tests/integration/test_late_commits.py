@@ -94,6 +94,22 @@ def test_a_transaction_that_ran_before_the_first_pull_is_not_missed(app, kind):
     assert records(app) == ["first", "late", "second"]
 
 
+def test_a_transaction_younger_than_all_that_have_ended_is_not_missed(app):
+    """The snapshot does not show it, and an older one has drawn higher numbers."""
+    make_cursor(app, "bigint")
+    narrow = source(app, overlap="0m")
+    with other_session(app) as older, other_session(app) as younger:
+        write(older, "first")
+        write(younger, "late")
+        write(older, "last")
+        older.commit()
+        for delivered_count in (2, 0):
+            assert pull(narrow, app, datetime.now(UTC)).delivered_count == delivered_count
+        younger.commit()
+    assert pull(narrow, app, datetime.now(UTC)).delivered_count == 1
+    assert records(app) == ["first", "last", "late"]
+
+
 def test_what_is_written_when_the_first_pull_begins_is_waited_for(app, monkeypatch):
     """So that the second pull reads no more than what came meanwhile."""
     make_cursor(app, "bigint")
@@ -109,7 +125,10 @@ def test_what_is_written_when_the_first_pull_begins_is_waited_for(app, monkeypat
         monkeypatch.setattr(postgres, "sleep", committed)
         narrow = source(app, overlap="0m")
         assert pull(narrow, app, datetime.now(UTC)).delivered_count == 3
-        assert source_state(app, "app_db").cursor["resume"] == "100001"
+        with app.begin() as connection:
+            second = "select updated_at::text from app.usage_events where id = 'second'"
+            highest = connection.execute(text(second)).scalar()
+        assert source_state(app, "app_db").cursor["resume"] == highest
         later.commit()
     assert pull(narrow, app, datetime.now(UTC)).delivered_count == 1
 

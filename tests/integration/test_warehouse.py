@@ -277,7 +277,8 @@ def test_an_old_server_is_refused(warehouse, monkeypatch):
 
 
 def test_a_database_that_cannot_store_every_text_is_refused(postgres):
-    execute(postgres, "create database latin encoding 'LATIN1' template template0")
+    latin = "encoding 'LATIN1' locale_provider libc locale 'C'"
+    execute(postgres, f"create database latin {latin} template template0")
     with (
         pytest.raises(WarehouseUnavailable, match="keeps text as LATIN1"),
         Warehouse(url=address_of(postgres, "latin")).begin(),
