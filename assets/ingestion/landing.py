@@ -70,9 +70,7 @@ def usage_target(pull: Pull) -> Target:
         raw.usage_records,
         {"landed_on": pull.landed_on},
         UsageRecord._fields[:-1],
-        lambda: UsageReader(
-            pull.source, pull.fields, zone, pull.now, needs_ids=pull.needs_ids
-        ),
+        lambda: UsageReader(pull.source, pull.fields, zone, pull.now, needs_ids=pull.needs_ids),
         lambda: PlainRows(pull.source, pull.fields, zone, pull.now),
     )
 

@@ -240,7 +240,8 @@ def test_a_correction_that_names_no_record_is_told_of(journal):
     draw = random.Random(11)  # noqa: S311 - repeatable, not secret
     one, other = (record(number, draw) for number in range(2))
     journal.deliver("waiting", [{**one, "corrects": "r5"}, {**other, "corrects": "r6"}], "first")
-    journal.deliver("waiting", [{**one, "id": "taken back", "corrects": "r1", "value": "0"}], "second")
+    cancelled = {**one, "id": "cancelled", "corrects": "r1", "value": "0"}
+    journal.deliver("waiting", [cancelled], "second")
     assert build(journal)
     check = ["test", "--select", "corrections_have_found_their_original"]
     results = list(run_project(check, journal.directory / "dbt"))
@@ -253,6 +254,7 @@ def test_a_part_of_the_journal_is_built_with_all_before_it(journal):
     A rollup of another one may be picked before that one has seen what is new.
     """
     draw = random.Random(10)  # noqa: S311 - repeatable, not secret
+    assert build(journal)
     dbt = DbtBuilds(target_directory=str(journal.directory / "dbt"))
     entries, days = ["journal", "jnl_usage_entries"], ["marts", "fct_usage_daily"]
     for number in range(2):

@@ -52,8 +52,8 @@ totals as (
 
 )
 
--- Wider than a cell of usage: where the largest values there are do not fit into one, the journal takes them
--- all the same, and their corrections after them.
+-- Wider than a cell of usage: where the largest values there are do not fit into one, the journal
+-- takes them all the same, and their corrections after them.
 select
     build_number::integer as build_number,
     dimension_id::text as dimension_id,

@@ -1,5 +1,5 @@
--- A correction whose original has not come counts beside it, or instead of nothing, until it comes. One that
--- is corrected itself counts no more.
+-- A correction whose original has not come counts beside it, or instead of nothing, until it comes.
+-- One that is corrected itself counts no more.
 {{ config(sql_header=hash_joins() ~ ';') }}
 with
 
