@@ -1,5 +1,6 @@
 """The command line: ``meterhouse``. Heavy packages are imported by the commands that need them."""
 
+import atexit
 import gc
 import os
 import sys
@@ -8,7 +9,7 @@ import traceback
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -104,9 +105,19 @@ app.command()(ui.ui)
 app.command()(ui.docs)
 
 
-def main() -> None:
-    """Run a command and end with its exit code; a traceback is never printed."""
+def main() -> NoReturn:
+    """Run a command and end the process with its exit code."""
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    status = run_command()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Python would take all modules and objects apart, for more than a second, before it ends.
+    atexit._run_exitfuncs()
+    os._exit(status)
+
+
+def run_command() -> int:
+    """Run what the arguments ask for and return its exit code; a traceback is never printed."""
     if not sys.warnoptions:
         # What packages have to say to us is not for users.
         warnings.simplefilter("ignore")
@@ -127,10 +138,7 @@ def main() -> None:
         status = DONE
     except Exception as error:  # noqa: BLE001 - the last line of defence.
         status = report(error)
-    sys.stdout.flush()
-    # The process ends: there is no use in collecting its garbage first.
-    gc.disable()
-    sys.exit(status)
+    return status
 
 
 def report(error: Exception) -> int:

@@ -1,6 +1,5 @@
 """The command line inside a test: arguments in; exit code, stdout and stderr out."""
 
-import gc
 import json
 import sys
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.cli.main import main
+from orchestration.cli.main import run_command
 
 
 @dataclass(frozen=True)
@@ -41,15 +40,10 @@ class CommandLine:
             sys, "argv", ["meterhouse", "-w", str(self.workspace), *arguments]
         )
         self._capture.readouterr()
-        thresholds = gc.get_threshold()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        # What ends its process collects no garbage any more; this process goes on.
-        gc.set_threshold(*thresholds)
-        gc.enable()
+        code = run_command()
         out, err = self._capture.readouterr()
         assert "Traceback" not in out + err
-        return Answer(int(ended.value.code or 0), out, err)
+        return Answer(code, out, err)
 
     def json(self, *arguments: str) -> Any:
         answer = self("--json", *arguments)
