@@ -13,6 +13,7 @@ JOURNAL = "hand.journal"
 PARTITIONS = 16
 # Nobody who wants each id once, for ever, can do without a unique index of all keys.
 CREATED = (
+    "drop schema if exists hand cascade",
     "create schema hand",
     f"create table {JOURNAL} (like journal.jnl_usage_entries) partition by hash (record_key)",
     *(
@@ -21,16 +22,40 @@ CREATED = (
         for number in range(PARTITIONS)
     ),
     f"create unique index on {JOURNAL} (record_key)",
+    "create table hand.conflicts (delivery_id integer, row_number integer, record_key uuid)",
 )
-INSERTED = """
-    insert into {journal}
-    select
-        occurred_at, record_key, delivery_id, row_number, delivery_id, 1, false, tenant_id,
-        dimension_id, value, record_id, metadata, null
-    from raw.usage_records
-    where delivery_id = {delivery_id}
-    order by record_key
-    on conflict do nothing
+RECORDS = "(select * from raw.usage_records where delivery_id = {delivery_id} order by record_key)"
+ENTRIES = """
+    occurred_at, record_key, delivery_id, row_number, delivery_id, 1, false, tenant_id,
+    dimension_id, value, record_id, metadata, null
+"""
+# The first of an id stays, and nobody hears of the others.
+EACH_ID_ONCE = f"""
+    insert into {JOURNAL} select {ENTRIES} from {RECORDS} as records on conflict do nothing
+"""
+# What says something else under an id that stands is kept apart, but for two in one batch.
+CONFLICTS_FOUND = f"""
+    with found as materialized (
+        select
+            records.*,
+            kept.record_key as kept_key,
+            (kept.occurred_at, kept.tenant_id, kept.dimension_id, kept.value, kept.metadata::jsonb)
+            is not distinct from (
+                records.occurred_at, records.tenant_id, records.dimension_id, records.value,
+                records.metadata::jsonb
+            ) as is_same
+        from {RECORDS} as records
+        left join lateral (
+            select * from {JOURNAL} as kept where kept.record_key = records.record_key limit 1
+        ) as kept on true
+    ),
+    conflicts as (
+        insert into hand.conflicts
+        select delivery_id, row_number, record_key
+        from found
+        where kept_key is not null and not is_same
+    )
+    insert into {JOURNAL} select {ENTRIES} from found where kept_key is null on conflict do nothing
 """
 VALUES = """
     sum({value}) as quantity_sum, sum({count}) as record_count, min({low}) as quantity_min,
@@ -73,13 +98,13 @@ ROLLED_UP = (
 )
 
 
-def journal_in_batches(server: Server, name: str) -> Measured:
+def journal_in_batches(server: Server, name: str, statement: str) -> Measured:
     """Insert what has landed into a plain journal; the result has the seconds of each delivery."""
     server.execute(name, *CREATED)
     deliveries = server.execute(name, "select delivery_id from raw.deliveries order by 1")
     batches = [
-        timed(partial(server.execute, name, INSERTED.format(journal=JOURNAL, delivery_id=one)))
-        for (one,) in deliveries
+        timed(partial(server.execute, name, statement.format(delivery_id=delivery)))
+        for (delivery,) in deliveries
     ]
     seconds = [batch.seconds for batch in batches]
     return Measured(sum(seconds), result={"batches": seconds})
