@@ -110,7 +110,7 @@ def build(pipeline: Pipeline) -> None:
 
 
 @settings(
-    max_examples=8,
+    max_examples=5,
     deadline=None,
     # Each step of shrinking would take seconds of builds; the example itself is small.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],

@@ -277,7 +277,7 @@ def test_a_row_that_cannot_be_kept_is_named_by_its_beginning():
     assert len(text) == 1_000
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.data(),
     st.sampled_from([(lines(150), "jsonl"), (csv_lines(150), "csv"), (parquet(150), "parquet")]),

@@ -267,7 +267,7 @@ SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too
 ZONES = st.sampled_from([ZoneInfo("UTC"), ZoneInfo("Europe/Berlin")])
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=SLOW)
+@settings(deadline=None, max_examples=60, suppress_health_check=SLOW)
 @given(json_lines(), st.sampled_from(MAPPINGS), ZONES)
 @example(STAR_LINES, None, ZoneInfo("UTC"))
 @example(NO_OBJECT_FIRST, {"value": {"const": "1"}}, ZoneInfo("UTC"))
@@ -361,7 +361,7 @@ def is_utf8(raw):
     return True
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=SLOW)
+@settings(deadline=None, max_examples=60, suppress_health_check=SLOW)
 @given(csv_files(), st.sampled_from(MAPPINGS[:5]), ZONES)
 def test_both_lanes_read_the_same_of_csv(data, fields, zone):
     compare(data, "csv", fields, zone, csv_by_hand(data))
@@ -417,7 +417,7 @@ def parquet_by_hand(table):
     return enumerate(table.to_pylist(maps_as_pydicts="lossy"), start=1)
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=SLOW)
+@settings(deadline=None, max_examples=60, suppress_health_check=SLOW)
 @given(parquet_tables(), st.sampled_from(MAPPINGS[:5]), ZONES)
 def test_both_lanes_read_the_same_of_parquet(table, fields, zone):
     file = io.BytesIO()
