@@ -1,6 +1,6 @@
 """What a pull asks each kind of source for, and until when the source is complete afterwards."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import singledispatch
@@ -45,13 +45,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The deliveries of a pull, how their rows are read, and how far they reach."""
+    """The deliveries of a pull, and how far they reach."""
 
     deliveries: Iterator[Delivery]
     complete_until: datetime | None
-    fields: Mapping[str, Any] | None = None
-    timezone: str = "UTC"
-    needs_ids: bool = False
 
 
 @singledispatch
@@ -63,21 +60,18 @@ def plan(source: Source, request: Request) -> Plan:
 @plan.register
 def _(source: S3Source | FileSource, request: Request) -> Plan:
     found = file_deliveries(usage_store(source, request.directory), source.format)
-    return Plan(found, _now(request), usage_fields(source), source.timezone)
+    return Plan(found, _now(request))
 
 
 @plan.register
 def _(source: PostgresSource, request: Request) -> Plan:
-    fields = usage_fields(source)
     # A past as-of instant does not make the records of today come too early.
     read_at = max(request.as_of, request.read_at)
-    needs_ids = source.needs_ids
-    pull = Pull("", source.name, read_at, fields, source.timezone, needs_ids=needs_ids)
-    target = usage_target(pull)
+    target = usage_target(Pull("", source.name, read_at, **reading_of(source)))
     screen_of = ChangeScreen if source.on_change == "correct" else OverlapScreen
     screen = screen_of(request.warehouse, target, source.name)
     found = postgres.deliveries(postgres_table(source), request.state.cursor, screen)
-    return Plan(found, _now(request), fields, source.timezone, needs_ids)
+    return Plan(found, _now(request))
 
 
 @plan.register
@@ -92,17 +86,11 @@ def _(source: MixpanelSource, request: Request) -> Plan:
         # A window after a gap does not make the source complete until the window's end.
         is_joined = reached is None or request.window[0] <= reached
         end = min(complete_until, project.start_of(last + timedelta(days=1)))
-        complete = end if is_joined else None
         found = mixpanel.deliveries(project, first, min(last, today), is_history=True)
-        return Plan(found, complete, usage_fields(source), source.timezone)
+        return Plan(found, end if is_joined else None)
     first = today - timedelta(days=source.lookback_days)
     first = _reaching_back(first, source.start_date, reached and project.today(reached))
-    return Plan(
-        mixpanel.deliveries(project, first, today),
-        complete_until,
-        usage_fields(source),
-        source.timezone,
-    )
+    return Plan(mixpanel.deliveries(project, first, today), complete_until)
 
 
 @plan.register
@@ -142,6 +130,17 @@ def _reaching_back(first: date, start: date | None, reached: date | None) -> dat
     if reached is not None:
         return min(first, reached)
     return first if start is None else min(first, start)
+
+
+def reading_of(source: Source) -> dict[str, Any]:
+    """Return how a pull reads the rows of a source, by the names of ``Pull``."""
+    if not isinstance(source, UsageSource):
+        return {}
+    return {
+        "fields": usage_fields(source),
+        "timezone": source.timezone,
+        "needs_ids": source.needs_ids,
+    }
 
 
 def usage_fields(source: UsageSource) -> dict[str, Any]:

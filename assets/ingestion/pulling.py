@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from assets.ingestion.bookkeeping import LandingReport, Pull, record_pull, source_state
 from assets.ingestion.landing import land_costs, land_usage
-from assets.ingestion.plans import Request, Window, plan
+from assets.ingestion.plans import Request, Window, plan, reading_of
 from assets.ingestion.progress import Progress, silent
 from connectors.deliveries import SourceUnavailable
 from connectors.partitions import ensure_days
@@ -73,15 +73,7 @@ def pull(
     with warehouse.locked(*_turn(source, window)):
         state = source_state(warehouse, source.name)
         planned = plan(source, Request(warehouse, state, as_of, started_at, window, directory))
-        this = Pull(
-            uuid4().hex,
-            source.name,
-            read_at,
-            planned.fields,
-            planned.timezone,
-            progress,
-            planned.needs_ids,
-        )
+        this = Pull(uuid4().hex, source.name, read_at, progress=progress, **reading_of(source))
         land = land_usage if source.measures == "usage" else land_costs
         report = LandingReport()
         reached: datetime | None = None

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from assets.ingestion.bookkeeping import LandingReport, Pull, record_pull
 from assets.ingestion.chunks import Target
 from assets.ingestion.landing import cost_target, land_rows, usage_target
-from assets.ingestion.plans import mixpanel_project, usage_fields, usage_store
+from assets.ingestion.plans import mixpanel_project, reading_of, usage_store
 from connectors.deliveries import Block, DeliveredRow, SourceUnavailable, in_blocks
 from connectors.mixpanel import usage_row
 from connectors.object_store import StoredObject, blocks_of
@@ -32,7 +32,7 @@ from connectors.warehouse import Warehouse
 from models.cost import CostLine
 from models.delivered import Reason, Rejection
 from models.exact_json import read_json
-from models.settings import AnySource, FileSource, MixpanelSource, S3Source, UsageSource
+from models.settings import AnySource, FileSource, MixpanelSource, S3Source
 from models.tables import raw
 from models.usage import UsageRecord
 
@@ -138,7 +138,7 @@ def replay_quarantine(
     """
     started_at = datetime.now(UTC)
     choice = Choice(source.name, choice.reason, choice.delivery_id, choice.row_number)
-    pull = Pull(uuid4().hex, source.name, max(as_of, started_at), **_settings_of(source))
+    pull = Pull(uuid4().hex, source.name, max(as_of, started_at), **reading_of(source))
     target = usage_target(pull) if source.measures == "usage" else cost_target(pull)
     report = LandingReport()
     with warehouse.locked(f"pull {source.name}"):
@@ -170,16 +170,6 @@ class _Replay:
             self.delivery.delivery_id,
             self.choice.row_number,
         )
-
-
-def _settings_of(source: AnySource) -> dict[str, Any]:
-    if not isinstance(source, UsageSource):
-        return {}
-    return {
-        "fields": usage_fields(source),
-        "timezone": source.timezone,
-        "needs_ids": source.needs_ids,
-    }
 
 
 def _open_rows(choice: Choice, *columns: Any) -> Select[Any]:
