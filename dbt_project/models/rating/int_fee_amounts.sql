@@ -92,6 +92,7 @@ invoice_lines as (
 fees_invoiced as (
 
     select
+        invoices.invoice_id,
         invoices.contract_id,
         invoices.invoice_sequence,
         invoices.voided_at_sequence,
@@ -157,6 +158,7 @@ opening_prices as (
     select
         parts.invoice_id,
         parts.charge_id,
+        parts.part_start,
         prices.timing,
         prices.is_prorated and prices.timing <> 'once' as is_prorated,
         invoices_before.next_period_start,
@@ -262,6 +264,38 @@ fees as (
 
 ),
 
+-- What is due once, and is billed: by an invoice before, whatever its price was then, or once by a
+-- later one that an invoice made again finds beside it. A closed invoice keeps what it has billed.
+billed_once as (
+
+    select distinct
+        fees.invoice_id,
+        fees.charge_id
+    from fees
+    inner join periods
+        on fees.invoice_id = periods.invoice_id
+    inner join fees_invoiced
+        on
+            periods.contract_id = fees_invoiced.contract_id
+            and fees.charge_id = fees_invoiced.charge_id
+            and fees_invoiced.voided_at_sequence is null
+    left join opening_prices as later
+        on
+            fees_invoiced.invoice_id = later.invoice_id
+            and fees_invoiced.charge_id = later.charge_id
+            and fees_invoiced.invoiced_from = later.part_start
+    where
+        fees.timing = 'once'
+        and case
+            when periods.is_closed
+                then
+                    fees_invoiced.invoice_id = periods.invoice_id
+                    and fees_invoiced.invoiced_from = fees.due_from
+            else fees_invoiced.invoiced_from <= fees.due_from or later.timing = 'once'
+        end
+
+),
+
 -- Of a fee by day, invoiced days may lie before, between and behind those that are left.
 uncovered as (
 
@@ -278,7 +312,13 @@ uncovered as (
         on
             fees.invoice_id = invoiced_before.invoice_id
             and fees.charge_id = invoiced_before.charge_id
-    where fees.timing <> 'once' or invoiced_before.charge_id is null
+    inner join periods
+        on fees.invoice_id = periods.invoice_id
+    left join billed_once
+        on
+            fees.invoice_id = billed_once.invoice_id
+            and fees.charge_id = billed_once.charge_id
+    where fees.timing <> 'once' or periods.is_closed = (billed_once.charge_id is not null)
 
 ),
 
