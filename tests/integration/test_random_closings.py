@@ -1,20 +1,23 @@
-"""Random customers whose months are closed while usage is still to come.
+"""Random customers whose months are closed while usage is still to come, and some voided again.
 
 What was invoiced, what was adjusted since and what waits to be: line by line, this is together what
 the reference calculator says of all usage. Customers and seed are those of test_random_ratings.py.
 """
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
 
+from assets.invoicing.approval import InvoiceStateError
 from assets.invoicing.closing import ClosingRules
 from tests.conftest import fresh_pipeline
-from tests.pipeline import Pipeline
+from tests.pipeline import Pipeline, record_void
 from tests.reference.calculator import expected_lines
 from tests.reference.comparison import Difference, accepted
 from tests.reference.dice import Dice
@@ -40,16 +43,25 @@ SELECTION = (
 # What credits and taxes come to is settled when an invoice is; the lines of these are adjusted.
 KINDS = ("usage", "fee", "discount", "minimum", "commitment")
 COME_TO = f"""
-    with lines as (
+    with standing_lines as (
+
+        select lines.*
+        from billing.closed_lines as lines
+        inner join rating.int_closed_invoices as invoices using (invoice_id)
+        where not invoices.is_void
+
+    ),
+
+    lines as (
 
         select invoice_line_id, amount
-        from billing.closed_lines
+        from standing_lines
         where kind in {KINDS}
 
         union all
 
         select reference_id as invoice_line_id, amount
-        from billing.closed_lines
+        from standing_lines
         where kind = 'adjustment'
 
         union all
@@ -82,7 +94,7 @@ OVERSPENT = """
         on
             invoices.contract_id = grants.contract_id
             and lines.reference_id = grants.grant_id
-    where lines.kind = 'credit'
+    where lines.kind = 'credit' and invoices.status <> 'void'
     group by invoices.contract_id, lines.reference_id
     having -sum(lines.amount) > min(grants.amount)
 """
@@ -93,6 +105,13 @@ UNBALANCED = """
     union all
     select entry_id from marts.fct_credit_entries where account <> 'granted' and balance < 0
 """
+STANDING = """
+    select invoice_id from rating.int_closed_invoices
+    where not is_void
+    order by invoice_sequence
+"""
+# What comes after the day in the id of an invoice that was made again, and the end of a line's.
+REVISION = re.compile(r"(-\d\d(?::opening)?):\d+/")
 BELOW_ZERO = "select invoice_id, total from marts.fct_invoices where total < 0"
 
 
@@ -114,10 +133,22 @@ def deliveries(case: Case) -> dict[int, list[dict]]:
     return found
 
 
-def close_step_by_step(pipeline: Pipeline, cases: Sequence[Case]) -> int:
-    """Deliver, rate and close again and again; return how many invoices were finalised."""
+def void_some(pipeline: Pipeline, number: int) -> int:
+    """Void a few of the invoices that stood before a close; return how many could be."""
+    voided = 0
+    for row in pipeline.rows(STANDING):
+        name = row.invoice_id.partition("-")[2]
+        if Dice(f"{SEED}/{number}/{name}").chance(12):
+            with suppress(InvoiceStateError):
+                record_void(pipeline.warehouse, row.invoice_id, "ann", datetime.now(UTC))
+                voided += 1
+    return voided
+
+
+def close_step_by_step(pipeline: Pipeline, cases: Sequence[Case]) -> tuple[int, int]:
+    """Deliver, rate and close again and again; return how many were finalised, how many voided."""
     rounds = [deliveries(case) for case in cases]
-    finalised = 0
+    finalised = voided = 0
     for number, close in enumerate([*CLOSED_AT, None]):
         records = [record for of_case in rounds for record in of_case.get(number, [])]
         pipeline.deliver("random", records, f"round{number}")
@@ -127,7 +158,8 @@ def close_step_by_step(pipeline: Pipeline, cases: Sequence[Case]) -> int:
         else:
             pipeline.build(close, *SELECTION)
             finalised += len(pipeline.close(RULES, datetime.now(UTC)).finalised)
-    return finalised
+            voided += void_some(pipeline, number)
+    return finalised, voided
 
 
 def differences(pipeline: Pipeline, cases: Sequence[Case]) -> list[Difference]:
@@ -135,7 +167,9 @@ def differences(pipeline: Pipeline, cases: Sequence[Case]) -> list[Difference]:
     for row in pipeline.rows(COME_TO):
         # A line's id begins with that of its contract, and this with the customer's.
         of_customer = found[row.invoice_line_id.partition("-")[0]]
-        of_customer[row.invoice_line_id] = amount_of(row.invoice_line_id, row.amount)
+        key = REVISION.sub(r"\1/", row.invoice_line_id, count=1)
+        before = of_customer.get(key)
+        of_customer[key] = amount_of(key, row.amount + (before.amount if before else 0))
     compared = [
         Difference(
             case,
@@ -144,7 +178,7 @@ def differences(pipeline: Pipeline, cases: Sequence[Case]) -> list[Difference]:
                 for line in expected_lines(case.catalog, case.records, AS_OF).values()
                 if line.kind in KINDS and line.amount
             },
-            found[case.customer_id],
+            {key: line for key, line in found[case.customer_id].items() if line.amount},
         )
         for case in cases
     ]
@@ -168,9 +202,9 @@ def compare(postgres, prepared_template, tmp_path):
         valid = accepted(cases, folder / "catalog")
         with fresh_pipeline(postgres, prepared_template, folder) as pipeline:
             pipeline.publish(folder / "catalog")
-            finalised = close_step_by_step(pipeline, valid)
+            finalised, voided = close_step_by_step(pipeline, valid)
             (booked,), (waiting,) = pipeline.rows(BOOKED), pipeline.rows(WAITING)
-            closed.append((finalised, booked.lines, waiting.lines))
+            closed.append((finalised, voided, booked.lines, waiting.lines))
             for wrong in (OVERSPENT, UNBALANCED, BELOW_ZERO):
                 assert pipeline.rows(wrong) == []
             return differences(pipeline, valid)
@@ -181,11 +215,12 @@ def compare(postgres, prepared_template, tmp_path):
 def test_what_is_invoiced_and_adjusted_is_what_all_usage_comes_to(compare, capsys):
     compared, closed = compare
     differing = compared([drawn_case(SEED, position) for position in range(CUSTOMERS)])
-    finalised, booked, waiting = closed[0]
-    told = f"{finalised} invoices closed, {booked} lines adjusted, {waiting} more to be"
+    finalised, voided, booked, waiting = closed[0]
+    told = f"{finalised} invoices closed, {voided} voided, {booked} lines adjusted, {waiting} to be"
     with capsys.disabled():
         print(f"\n{CUSTOMERS} random customers, {told}, {len(differing)} differ")  # noqa: T201
     assert finalised > CUSTOMERS
+    assert voided
     assert booked
     assert waiting
     if differing:
