@@ -2,7 +2,8 @@
     Cells of the usage rollups that are not what their entries, hours or days come to, computed in
     another way than the rollups do: for the cells of one hour (`sampled`), which another build
     chooses differently, or for all there are. Of archived months, whose entries are not here, only
-    days, months and totals are compared.
+    days, months and totals are compared. What a sample reads is found by its time, so that it does not
+    grow with history.
 -#}
 {% macro differing_rollups(sampled) -%}
 with
@@ -16,12 +17,27 @@ parameters as (
 
 ),
 
-sample as (
+{% if sampled %}
+chosen as (
 
     select {{ sampled_hour(ref('jnl_control_totals'), 'parameters.build_number') }} as usage_hour
     from parameters
 
 ),
+
+sample as (
+
+    select
+        usage_hour,
+        usage_hour + interval '1 hour' as hour_end,
+        {{ utc_day('usage_hour') }} as day_start,
+        {{ utc_day('usage_hour') }} + interval '1 day' as day_end,
+        date_trunc('month', usage_hour at time zone 'UTC')::date as month_start,
+        (date_trunc('month', usage_hour at time zone 'UTC') + interval '1 month')::date as month_end
+    from chosen
+
+),
+{% endif %}
 
 entries as (
 
@@ -34,7 +50,7 @@ entries as (
         {% endif %}
         {% if sampled %}
         and occurred_at >= (select sample.usage_hour from sample)
-        and occurred_at < (select sample.usage_hour + interval '1 hour' from sample)
+        and occurred_at < (select sample.hour_end from sample)
         {% endif %}
 
 ),
@@ -104,13 +120,26 @@ right_days as (
         on
             hourly.tenant_id = hours.tenant_id
             and hourly.dimension_id = hours.dimension_id
-            and hourly.usage_hour >= {{ utc_day('hours.usage_hour') }}
-            and hourly.usage_hour < {{ utc_day('hours.usage_hour') }} + interval '1 day'
+    where
+        hourly.usage_hour >= (select sample.day_start from sample)
+        and hourly.usage_hour < (select sample.day_end from sample)
     {% endif %}
     group by
         hourly.tenant_id,
         hourly.dimension_id,
         (hourly.usage_hour at time zone 'UTC')::date
+
+),
+
+days as {{ inlined() }} (
+
+    select *
+    from {{ ref('fct_usage_daily') }}
+    {% if sampled %}
+    where
+        usage_date >= (select sample.month_start from sample)
+        and usage_date < (select sample.month_end from sample)
+    {% endif %}
 
 ),
 
@@ -127,14 +156,12 @@ right_months as (
         (array_agg(daily.quantity_last order by daily.usage_date desc)
             filter (where daily.last_recorded_at is not null))[1] as quantity_last,
         max(daily.last_recorded_at) as last_recorded_at
-    from {{ ref('fct_usage_daily') }} as daily
+    from days as daily
     {% if sampled %}
     inner join hours
         on
             daily.tenant_id = hours.tenant_id
             and daily.dimension_id = hours.dimension_id
-            and date_trunc('month', daily.usage_date::timestamp)
-            = date_trunc('month', hours.usage_hour at time zone 'UTC')
     {% endif %}
     group by
         daily.tenant_id,
@@ -193,7 +220,7 @@ select
     right_days.quantity_sum as right_quantity,
     days.quantity_sum as quantity
 from right_days
-left join {{ ref('fct_usage_daily') }} as days
+left join days
     on
         right_days.tenant_id = days.tenant_id
         and right_days.dimension_id = days.dimension_id
