@@ -225,6 +225,9 @@ left join days
         right_days.tenant_id = days.tenant_id
         and right_days.dimension_id = days.dimension_id
         and right_days.usage_date = days.usage_date
+        {% if sampled %}
+        and days.usage_date = (select (sample.day_start at time zone 'UTC')::date from sample)
+        {% endif %}
 where {{ is_another_cell('right_days', 'days') }}
 
 union all
