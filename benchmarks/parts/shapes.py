@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from benchmarks import by_hand
 from benchmarks.bench import Bench
 from benchmarks.generator import Dataset, Shape
 from benchmarks.measuring import Measured, Series, Way, run_step, side_by_side
@@ -28,6 +29,7 @@ class Costs:
     rows: int
     megabytes: float
     cells: int
+    rollups_by_hand: float
 
     def per_record(self, step: str) -> float:
         """Return the microseconds of a step for each record."""
@@ -71,7 +73,9 @@ def _way(bench: Bench, name: str, dataset: Dataset) -> Way:
             measured = run_step("ours", "batches", arguments, **variables)
             require_exact(bench.server, database, dataset)
             cells = bench.server.number(database, CELLS)
-            result = {**measured.result, "cells": cells}
+            bench.server.execute(database, "create schema hand")
+            plain = by_hand.rollups(bench.server, database)
+            result = {**measured.result, "cells": cells, "rollups_by_hand": plain.seconds}
             return Measured(measured.seconds, measured.peak_mib, result)
 
     return Way(name, dataset.truth().delivered, measure)
@@ -87,6 +91,7 @@ def _costs(series: Series, dataset: Dataset) -> Costs:
         series.rows,
         size / 1e6,
         middle.result["cells"],
+        middle.result["rollups_by_hand"],
     )
 
 
@@ -95,7 +100,8 @@ def _section(rows: int, series: Mapping[str, Series], costs: Mapping[str, Costs]
         "Many tenants, many dimensions, much metadata",
         f"{rows:,} records in {BATCHES} batches through landing, journal and rollups, each shape "
         "compared with the truth. Wide metadata is more bytes, so there the bytes count; more "
-        "tenants and dimensions are more cells to write, so rollups count by record and cell.",
+        "tenants and dimensions are more cells to write, so rollups count by record and cell. "
+        "By hand: hours, days and months of the whole as plain statements, once.",
         [
             *_verdicts(costs, MANY_TENANTS),
             *_verdicts(costs, MANY_DIMENSIONS),
@@ -139,14 +145,16 @@ def _metadata_verdicts(costs: Mapping[str, Costs]) -> list[Verdict]:
 
 
 def _table(series: Mapping[str, Series], costs: Mapping[str, Costs]) -> Table:
-    columns = ["shape", "MB", "cells", *(f"{step}, us a record" for step in STEPS), "MiB", ""]
+    times = (*(f"{step}, us a record" for step in STEPS), "rollups by hand, us a record")
+    columns = ["shape", "MB", "cells", *times, "MiB", ""]
     rows = []
     for name, one in series.items():
         if name not in costs:
-            rows.append([name, *["-"] * 6, one.note])
+            rows.append([name, *["-"] * (len(columns) - 2), one.note])
             continue
         cost = costs[name]
-        times = [f"{cost.per_record(step):.2f}" for step in STEPS]
+        seconds = (*(cost.seconds[step] for step in STEPS), cost.rollups_by_hand)
+        measured = [f"{each / cost.rows * 1e6:.2f}" for each in seconds]
         size = [f"{cost.megabytes:,.0f}", f"{cost.cells:,}"]
-        rows.append([name, *size, *times, f"{one.peak_mib:,.0f}", one.note])
+        rows.append([name, *size, *measured, f"{one.peak_mib:,.0f}", one.note])
     return Table(columns, rows)

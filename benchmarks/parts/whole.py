@@ -20,7 +20,11 @@ from benchmarks.workspace import StandIn, write_workspace
 
 AS_OF = "2026-11-02T00:00:00Z"
 SMALL_FILE_RECORDS = 1_000
+FEW_TENANTS = 10
 MIB_ALLOWED = 1024
+NOTHING_NEW = "nothing new"
+ONE_FILE = "one small file"
+WITHOUT_HISTORY = "one small file, without the history"
 
 # One statement each, into plain tables without partitions; the indexes are those that exactness and
 # the later models cannot do without, made afterwards, which is faster than filling them.
@@ -71,6 +75,7 @@ def run(bench: Bench) -> Section:
                 floors.append(_floor(bench, dataset, name))
                 if is_last:
                     small = _small_runs(bench, dataset, workspace, stand_in)
+    small |= _runs_without_history(bench)
     return _section(dataset, wholes, floors, small)
 
 
@@ -137,24 +142,41 @@ def _small_runs(
 ) -> dict[str, Series]:
     """Run with nothing new, and with one small file more each time."""
     # Of another seed: records that are really new.
-    shape = Shape(
-        SMALL_FILE_RECORDS * bench.sizes.runs,
-        batches=bench.sizes.runs,
-        tenants=dataset.shape.tenants,
-        seed=2,
-    )
-    files = iter(bench.dataset(shape).files("parquet"))
-
-    def one_file() -> Measured:
-        file = next(files)
-        stand_in.add(file, f"small-{file.name}")
-        return meterhouse(workspace)
-
+    files = _small_files(bench, bench.sizes.runs, dataset.shape.tenants, seed=2)
     ways = [
-        Way("nothing new", 1, lambda: meterhouse(workspace)),
-        Way("one small file", SMALL_FILE_RECORDS, one_file),
+        Way(NOTHING_NEW, 1, lambda: meterhouse(workspace)),
+        Way(ONE_FILE, SMALL_FILE_RECORDS, lambda: _one_file(stand_in, files, workspace)),
     ]
     return side_by_side(ways, bench.sizes.runs, say)
+
+
+def _runs_without_history(bench: Bench) -> dict[str, Series]:
+    """Run with one file more each time where there is next to nothing: what a run itself costs."""
+    stand_in = StandIn(bench.folder("whole-without-history"))
+    stand_in.clear()
+    files = _small_files(bench, bench.sizes.runs + 1, FEW_TENANTS, seed=5)
+    dataset = bench.dataset(Shape(SMALL_FILE_RECORDS, batches=1, tenants=FEW_TENANTS))
+    with stand_in.running(), _workspace(bench, dataset, stand_in) as (workspace, _):
+        _one_file(stand_in, files, workspace)
+        ways = [
+            Way(
+                WITHOUT_HISTORY,
+                SMALL_FILE_RECORDS,
+                lambda: _one_file(stand_in, files, workspace),
+            )
+        ]
+        return side_by_side(ways, bench.sizes.runs, say)
+
+
+def _small_files(bench: Bench, count: int, tenants: int, seed: int) -> Iterator[Path]:
+    shape = Shape(SMALL_FILE_RECORDS * count, batches=count, tenants=tenants, seed=seed)
+    return iter(bench.dataset(shape).files("parquet"))
+
+
+def _one_file(stand_in: StandIn, files: Iterator[Path], workspace: Path) -> Measured:
+    file = next(files)
+    stand_in.add(file, f"small-{file.name}")
+    return meterhouse(workspace)
 
 
 def _section(
@@ -171,12 +193,15 @@ def _section(
     ]
     by_hand = sum(median(one.seconds for one in part.runs) for part in parts)
     ours = Series("the three by hand", rows, [Measured(by_hand)])
-    idle, one_file = small["nothing new"], small["one small file"]
+    idle, one_file, without_history = (
+        small[name] for name in (NOTHING_NEW, ONE_FILE, WITHOUT_HISTORY)
+    )
     return Section(
         "S3 to draft invoices, and small runs",
         f"{rows:,} rows in {dataset.shape.batches} Parquet objects of a stand-in for S3, "
         f"{dataset.shape.tenants:,} customers with {dataset.shape.dimensions} charges each. The "
-        "small runs come after it, in the same workspace, with its history.",
+        "small runs come after it, in the same workspace, with its history; the last one in a "
+        f"workspace of {FEW_TENANTS} customers with next to none.",
         [
             Verdict(
                 4, "the whole run, times the three by hand", whole.seconds / by_hand, "at most", 2.5
@@ -184,8 +209,14 @@ def _section(
             Verdict(4, "peak memory, MiB", whole.peak_mib, "at most", MIB_ALLOWED),
             Verdict(5, "an idle run, seconds", _seconds(idle), "at most", 5),
             Verdict(5, "a run with one file, seconds", _seconds(one_file), "at most", 20),
+            Verdict(
+                5, "the same without the history, seconds", _seconds(without_history), "at most", 20
+            ),
         ],
-        [table_of([whole, ours, *parts], ours), table_of([idle, one_file], idle)],
+        [
+            table_of([whole, ours, *parts], ours),
+            table_of([idle, one_file, without_history], idle),
+        ],
     )
 
 
