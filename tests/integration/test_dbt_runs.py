@@ -2,13 +2,14 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, text
 
 from connectors.dbt import run_project
 from connectors.warehouse import Warehouse
-from models.tables import ops
+from models.tables import catalog, ops
 from tests.pipeline import Pipeline
 
 STAGING = ["run", "--select", "staging"]
@@ -22,6 +23,7 @@ PARAMETERS = {
     "late_usage": "adjust",
     "rollup_definition": "",
 }
+PLAN = {"plan_id": "pro", "name": "Pro", "currency": "USD", "minor_units": 2, "interval": "month"}
 
 
 def sessions(warehouse: Warehouse) -> int:
@@ -61,32 +63,60 @@ def test_every_unit_test_of_the_models_passes(pipeline: Pipeline, tmp_path: Path
 
 @pytest.mark.usefixtures("database_environment")
 @pytest.mark.parametrize(
-    ("model", "source", "row"),
+    ("model", "source", "good", "broken", "says"),
     [
-        ("int_currency_rates", "currency_rates", "'v', 'USD', '2026-01-01', 1, 'USD'"),
-        ("dim_plans", "plans", "'v', 'pro', 'Pro', 'USD', 2, 'month'"),
+        (
+            "rating.int_currency_rates",
+            "currency_rates",
+            {"currency": "USD", "valid_from": "2026-01-01"},
+            {"currency": "USD", "valid_from": "2026-01-01"},
+            "several rows have the same key (currency, valid_from)",
+        ),
+        (
+            "rating.int_currency_rates",
+            "currency_rates",
+            {"currency": "USD", "valid_from": None},
+            {"currency": "USD", "valid_from": None},
+            "several rows have the same key (currency, valid_from)",
+        ),
+        (
+            "rating.int_contract_ends",
+            "contracts",
+            {"contract_id": "acme", "end_date": "2026-01-01"},
+            {"contract_id": None, "end_date": "2026-01-01"},
+            "a part of the key (contract_id) is unknown",
+        ),
+        ("marts.dim_plans", "plans", PLAN, PLAN, "is duplicated"),
     ],
-    ids=["without_a_contract", "with_a_contract"],
+    ids=["twice", "unknown_twice", "unknown", "twice_with_a_contract"],
 )
 def test_a_table_that_breaks_its_key_is_never_seen(
-    warehouse: Warehouse, tmp_path: Path, model: str, source: str, row: str
+    warehouse: Warehouse,
+    tmp_path: Path,
+    model: str,
+    source: str,
+    good: dict[str, Any],
+    broken: dict[str, Any],
+    says: str,
 ) -> None:
-    """The build stops there and says what is twice; what was there before stays."""
-    twice = text(f"insert into catalog.{source} values ({row})")
+    """The build stops there and says what is wrong; what was there before stays."""
+    table = catalog.metadata.tables[f"catalog.{source}"]
     with warehouse.begin() as connection:
         connection.execute(insert(ops.parameters), PARAMETERS)
-        connection.execute(twice)
-    run = ["run", "--select", f"+{model}"]
-    assert all(result.is_successful for result in run_project(run, tmp_path))
+        connection.execute(text(f"alter table {table} drop constraint pk_{source}"))
+        for column in table.columns:
+            connection.execute(text(f"alter table {table} alter {column.name} drop not null"))
+        connection.execute(insert(table), {"catalog_version": "v", **good})
+    name = model.partition(".")[2]
+    run = ["run", "--select", f"+{name}"]
+    assert [result for result in run_project(run, tmp_path) if not result.is_successful] == []
     with warehouse.begin() as connection:
-        connection.execute(text(f"alter table catalog.{source} drop constraint pk_{source}"))
-        connection.execute(twice)
+        connection.execute(insert(table), {"catalog_version": "v", **broken})
     [failed] = [result for result in run_project(run, tmp_path) if not result.is_successful]
-    assert failed.name == model
-    assert "is duplicated" in failed.message
-    schema = "marts" if model.startswith("dim_") else "rating"
+    assert failed.name == name
+    assert says in failed.message
     with warehouse.begin() as connection:
-        assert connection.execute(text(f"select count(*) from {schema}.{model}")).scalar() == 1
+        assert connection.execute(text(f"select count(*) from {model}")).scalar() == 1
 
 
 @pytest.mark.usefixtures("database_environment")

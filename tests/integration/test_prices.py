@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from hashlib import sha256
 
 import pytest
 
@@ -63,6 +64,7 @@ plans:
       - id: elsewhere
         dimension: traffic
         where: {region: us}
+        group_by: [sku]
         price: {model: per_unit, unit_amount: "0.5"}
       - id: jobs
         dimension: jobs
@@ -96,6 +98,8 @@ customers:
             price: {model: capacity, tiers: [{limits: {storage: 100, members: 2}, amount: 100},
                                              {amount: 1000}]}
 """
+# Longer than what an index of Postgres holds, and it cannot be packed: a signed address, a token.
+LONG = "".join(sha256(f"{number}".encode()).hexdigest() for number in range(400))
 USAGE = [
     *(("calls", day, "1", {}) for day in (1, 2, 31)),
     ("units", 15, "90", {}),
@@ -107,15 +111,15 @@ USAGE = [
     ),
     ("ads", 1, "1000.01", {}),
     ("compute", 1, "10", {"size": "XL"}),
-    ("compute", 2, "5", {"size": "S"}),
+    ("compute", 2, "5", {"size": LONG}),
     ("traffic", 1, "3", {"region": "eu", "sku": "gpu"}),
-    ("traffic", 1, "4", {"region": "eu"}),
+    ("traffic", 1, "4", {"region": "eu", "sku": LONG}),
     ("traffic", 2, "5", {"region": "uk", "sku": "gpu"}),
-    ("traffic", 2, "6", {"region": "us", "sku": "gpu"}),
+    ("traffic", 2, "6", {"region": "us", "sku": LONG}),
     ("traffic", 2, "7", {"region": "ap"}),
     ("jobs", 31, "10.05", {}),
     ("storage", 1, "80", {}),
-    *(("members", day, "1", {"user": f"u{day}"}) for day in (1, 2, 3, 31)),
+    *(("members", day, "1", {"user": f"{day} {LONG}"}) for day in (1, 2, 3, 31)),
     *(
         (dimension, day, value, {})
         for dimension in ("users", "admins")

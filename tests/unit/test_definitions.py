@@ -122,6 +122,25 @@ def test_marts_have_an_enforced_contract() -> None:
             assert node["config"]["contract"]["enforced"], node["name"]
 
 
+def test_every_key_of_a_model_is_one_that_its_build_keeps() -> None:
+    """Without a contract dbt passes over constraints; our materializations do not."""
+    stated = [
+        node
+        for node in manifest()["nodes"].values()
+        if node["resource_type"] == "model" and not node["config"]["contract"]["enforced"]
+    ]
+    assert any(node["constraints"] for node in stated)
+    for node in stated:
+        of_columns = [one for column in node["columns"].values() for one in column["constraints"]]
+        assert {one["type"] for one in of_columns} <= {"not_null"}, node["name"]
+        assert {one["type"] for one in node["constraints"]} <= {"primary_key", "unique"}
+        materialized = node["config"]["materialized"]
+        if node["constraints"]:
+            assert materialized in {"table", "append_only"}, node["name"]
+        if of_columns:
+            assert materialized in {"table", "append_only", "rollup"}, node["name"]
+
+
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.fullname)
 def test_dbt_knows_the_columns_of_our_tables(table: Table) -> None:
     for source in manifest()["sources"].values():

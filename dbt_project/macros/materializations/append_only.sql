@@ -31,9 +31,8 @@
     {%- endcall %}
 
     {% if existing_relation is none %}
-        {% if config.get('unique_keys') or model.constraints %}
+        {% if config.get('unique_keys') %}
             {% call statement('unique_keys') -%}
-                {{ create_keys(target_relation) }}
                 {{ create_unique_keys(target_relation) }}
             {%- endcall %}
         {% endif %}
@@ -99,7 +98,7 @@
 
 
 {% macro create_unique_keys(relation) -%}
-    {% for key in config.get('unique_keys', []) %}
+    {% for key in config.get('unique_keys') %}
         create unique index on {{ relation }} ({{ key.columns | join(', ') }})
         {% if key.where %} where {{ key.where }} {% endif %};
     {% endfor %}

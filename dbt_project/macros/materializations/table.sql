@@ -3,8 +3,8 @@
     reads waits for that alone, and a build that dies leaves the old one. dbt's own does the same by way
     of a third name, with a call of Python for each step, which is most of what a small model costs.
 
-    The keys among the model's `constraints` are its grain. Of a table that breaks one nothing is seen:
-    the build stops at it, says which rows are the same, and what was there before stays.
+    The keys among the model's `constraints` are its grain. A table that breaks one is never seen: the build
+    stops at it, and what was there before stays.
 -#}
 {% materialization table, adapter='postgres' %}
 
@@ -21,7 +21,7 @@
     {% do create_indexes(built) %}
     {% do persist_docs(built, model) %}
     {% call statement('swap') -%}
-        {{ create_keys(built) }}
+        {{ keep_keys(built) }}
         {% if existing is not none -%}
             drop {{ existing.type }} if exists {{ existing }} cascade;
         {%- endif %}
