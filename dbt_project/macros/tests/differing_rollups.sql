@@ -2,8 +2,8 @@
     Cells of the usage rollups that are not what their entries, hours or days come to, computed in
     another way than the rollups do: for the cells of one hour (`sampled`), which another build
     chooses differently, or for all there are. Of archived months, whose entries are not here, only
-    days, months and totals are compared. What a sample reads is found by its time, so that it does not
-    grow with history.
+    days, months and totals are compared. What a sample reads is found by its time; of all other
+    history, only the totals of months are read.
 -#}
 {% macro differing_rollups(sampled) -%}
 with
@@ -90,14 +90,19 @@ hours as (
 
     select *
     from {{ ref('fct_usage_hourly') }}
-    where
-        true
-        {% if has_archive() %}
-        and {{ is_in_journal('usage_hour') }}
-        {% endif %}
-        {% if sampled %}
-        and usage_hour = (select sample.usage_hour from sample)
-        {% endif %}
+    {% if sampled %}
+    where usage_hour = (select sample.usage_hour from sample)
+    {% endif %}
+
+),
+
+hours_in_journal as (
+
+    select *
+    from hours
+    {% if has_archive() %}
+    where {{ is_in_journal('usage_hour') }}
+    {% endif %}
 
 ),
 
@@ -197,18 +202,18 @@ months as (
 
 select
     'hour' as cell,
-    coalesce(right_hours.tenant_id, hours.tenant_id) as tenant_id,
-    coalesce(right_hours.dimension_id, hours.dimension_id) as dimension_id,
-    coalesce(right_hours.usage_hour, hours.usage_hour)::text as starts,
+    coalesce(right_hours.tenant_id, booked.tenant_id) as tenant_id,
+    coalesce(right_hours.dimension_id, booked.dimension_id) as dimension_id,
+    coalesce(right_hours.usage_hour, booked.usage_hour)::text as starts,
     right_hours.quantity_sum as right_quantity,
-    hours.quantity_sum as quantity
+    booked.quantity_sum as quantity
 from right_hours
-full join hours
+full join hours_in_journal as booked
     on
-        right_hours.tenant_id = hours.tenant_id
-        and right_hours.dimension_id = hours.dimension_id
-        and right_hours.usage_hour = hours.usage_hour
-where {{ is_another_cell('right_hours', 'hours') }}
+        right_hours.tenant_id = booked.tenant_id
+        and right_hours.dimension_id = booked.dimension_id
+        and right_hours.usage_hour = booked.usage_hour
+where {{ is_another_cell('right_hours', 'booked') }}
 
 union all
 
