@@ -74,6 +74,7 @@ def _way(bench: Bench, name: str, dataset: Dataset) -> Way:
             require_exact(bench.server, database, dataset)
             cells = bench.server.number(database, CELLS)
             bench.server.execute(database, "create schema hand")
+            bench.server.settle()
             plain = by_hand.rollups(bench.server, database)
             result = {**measured.result, "cells": cells, "rollups_by_hand": plain.seconds}
             return Measured(measured.seconds, measured.peak_mib, result)
