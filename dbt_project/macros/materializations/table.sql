@@ -23,7 +23,7 @@
     {% call statement('swap') -%}
         {{ keep_keys(built) }}
         {% if existing is not none -%}
-            drop {{ existing.type }} if exists {{ existing }} cascade;
+            {{ get_drop_sql(existing) }};
         {%- endif %}
         alter table {{ built }} rename to {{ adapter.quote(this.identifier) }}
     {%- endcall %}

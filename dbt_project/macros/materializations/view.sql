@@ -12,7 +12,7 @@
 
     {% call statement('main') -%}
         {% if existing is not none -%}
-            drop {{ existing.type }} if exists {{ existing }} cascade;
+            {{ get_drop_sql(existing) }};
         {%- endif %}
         {{ get_create_view_as_sql(target_relation, sql) }}
     {%- endcall %}
