@@ -75,6 +75,7 @@ OF_CELLS = VALUES.format(
 )
 # The journal's own table is read, whose rows are the same and lie in the order of days.
 ROLLED_UP = (
+    "create schema if not exists hand",
     f"""
     create table hand.hourly as
     select

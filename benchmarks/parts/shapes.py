@@ -73,7 +73,6 @@ def _way(bench: Bench, name: str, dataset: Dataset) -> Way:
             measured = run_step("ours", "batches", arguments, **variables)
             require_exact(bench.server, database, dataset)
             cells = bench.server.number(database, CELLS)
-            bench.server.execute(database, "create schema hand")
             bench.server.settle()
             plain = by_hand.rollups(bench.server, database)
             result = {**measured.result, "cells": cells, "rollups_by_hand": plain.seconds}
