@@ -12,7 +12,8 @@ from sqlalchemy import text
 
 from assets.transform.builds import begin_build, build_inputs, finish_build, start_models
 from assets.transform.dbt import DbtBuilds, dbt_models
-from connectors.dbt import PROJECT_DIRECTORY, DbtError, run_project
+from connectors.dbt import PROJECT_DIRECTORY, run_project
+from connectors.dbt_process import DbtError
 from tests.conftest import fresh_pipeline
 
 AS_OF = datetime(2026, 11, 1, tzinfo=UTC)
@@ -161,19 +162,69 @@ def test_rollups_that_were_damaged_are_found_and_made_anew(journal):
     assert [it.status for it in run_project(check, journal.directory / "dbt")] == ["pass"]
 
 
-def test_every_hour_of_the_months_with_usage_is_sampled_once(journal):
+def sampling():
+    """Return the macros that choose what a build looks at."""
     file = PROJECT_DIRECTORY / "macros" / "meaning" / "sampled_hour.sql"
-    macros = jinja2.Environment().from_string(file.read_text())  # noqa: S701 - it writes SQL.
-    hour = macros.module.sampled_hour("months", "number")
+    return jinja2.Environment().from_string(file.read_text()).module  # noqa: S701 - it writes SQL.
+
+
+def test_every_hour_of_the_months_with_usage_is_sampled_once_with_each_slice(journal):
+    macros = sampling()
+    hour, chosen = macros.sampled_hour("months", "number"), macros.sampled_slice("number")
     [found] = journal.rows(
         f"""
         with months (usage_month) as (values (date '1970-01-01'), ('2026-10-01'), ('2026-10-01'))
-        select count(distinct {hour}) as hours, min({hour}) as first, max({hour}) as last
-        from generate_series(500, 500 + 2 * 31 * 24 - 1) as numbers (number)
+        select
+            count(distinct {hour}) as hours,
+            count(distinct ({hour}, {chosen})) as sampled,
+            min({hour}) as first,
+            max({hour}) as last
+        from generate_series(500, 500 + 7 * 2 * 31 * 24 - 1) as numbers (number)
         """
     )
-    assert found.hours == 2 * 31 * 24
+    assert (found.hours, found.sampled) == (2 * 31 * 24, 7 * 2 * 31 * 24)
     assert (found.first.year, found.last.month) == (1970, 10)
+
+
+def test_every_tenant_is_of_one_slice_and_none_is_empty(journal):
+    tenant_slice = sampling().slice_of("number::text")
+    found = journal.rows(
+        f"select {tenant_slice} as slice from generate_series(1, 1000) as ids (number) group by 1"
+    )
+    assert sorted(row.slice for row in found) == list(range(7))
+
+
+@pytest.mark.parametrize("table", ["fct_usage_hourly", "fct_usage_daily", "fct_usage_monthly"])
+def test_a_damaged_cell_is_found_by_the_build_that_looks_at_it(journal, table):
+    """Its totals are right: only the cell itself tells."""
+    draw = random.Random(table)  # noqa: S311 - repeatable, not secret
+    damaged = record(1, draw)
+    journal.deliver(table, [damaged, *(record(number, draw) for number in range(2, 9))])
+    assert build(journal)
+    macros = sampling()
+    hour = macros.sampled_hour("journal.jnl_control_totals", "number")
+    at = damaged["timestamp"].replace(":30:00Z", ":00:00Z")
+    slices = f"{macros.sampled_slice('number')} = {macros.slice_of(':tenant')}"
+    look = text(
+        f"update ops.parameters set build_number = (select min(number)"
+        f" from generate_series(1, 100000) as numbers (number) where {hour} = :at and {slices})"
+    )
+    damage = text(
+        f"update marts.{table} set quantity_max = quantity_max + 1 where tenant_id = :tenant"
+        " and dimension_id = :dimension"
+    )
+    with journal.warehouse.begin() as connection:
+        connection.execute(look, {"at": at, "tenant": damaged["tenant_id"]})
+    check = ["test", "--select", "usage_rollups_equal_the_journal"]
+    assert [it.status for it in run_project(check, journal.directory / "dbt")] == ["pass"]
+    with journal.warehouse.begin() as connection:
+        connection.execute(
+            damage, {"tenant": damaged["tenant_id"], "dimension": damaged["dimension_id"]}
+        )
+    assert [it.status for it in run_project(check, journal.directory / "dbt")] == ["fail"]
+    with journal.warehouse.begin() as connection:
+        connection.execute(text("delete from ops.rollups"))
+    assert build(journal)
 
 
 def test_a_run_of_models_that_is_repeated_loses_nothing_that_landed_meanwhile(journal):

@@ -1,7 +1,8 @@
 {#-
     Cells of the usage rollups that are not what their entries, hours or days come to, computed in
-    another way than the rollups do: for the cells of one hour (`sampled`), which another build
-    chooses differently, or for all there are. Of archived months, whose entries are not here, only
+    another way than the rollups do: for the cells of one hour (`sampled`) and, of a slice of its
+    tenants, for their day and month, which another build chooses differently; or for all there
+    are. Of archived months, whose entries are not here, only
     days, months and totals are compared. What a sample reads is found by its time; of all other
     history, only the totals of months are read.
 -#}
@@ -20,7 +21,9 @@ parameters as (
 {% if sampled %}
 chosen as (
 
-    select {{ sampled_hour(ref('jnl_control_totals'), 'parameters.build_number') }} as usage_hour
+    select
+        {{ sampled_hour(ref('jnl_control_totals'), 'parameters.build_number') }} as usage_hour,
+        {{ sampled_slice('parameters.build_number') }} as slice
     from parameters
 
 ),
@@ -29,6 +32,7 @@ sample as (
 
     select
         usage_hour,
+        slice,
         usage_hour + interval '1 hour' as hour_end,
         {{ utc_day('usage_hour') }} as day_start,
         {{ utc_day('usage_hour') }} + interval '1 day' as day_end,
@@ -106,6 +110,18 @@ hours_in_journal as (
 
 ),
 
+{% if sampled %}
+cells_of_slice as (
+
+    select
+        tenant_id,
+        dimension_id
+    from hours
+    where {{ slice_of('tenant_id') }} = (select sample.slice from sample)
+
+),
+{% endif %}
+
 right_days as (
 
     select
@@ -121,10 +137,10 @@ right_days as (
         max(hourly.last_recorded_at) as last_recorded_at
     from {{ ref('fct_usage_hourly') }} as hourly
     {% if sampled %}
-    inner join hours
+    inner join cells_of_slice
         on
-            hourly.tenant_id = hours.tenant_id
-            and hourly.dimension_id = hours.dimension_id
+            hourly.tenant_id = cells_of_slice.tenant_id
+            and hourly.dimension_id = cells_of_slice.dimension_id
     where
         hourly.usage_hour >= (select sample.day_start from sample)
         and hourly.usage_hour < (select sample.day_end from sample)
@@ -163,10 +179,10 @@ right_months as (
         max(daily.last_recorded_at) as last_recorded_at
     from days as daily
     {% if sampled %}
-    inner join hours
+    inner join cells_of_slice
         on
-            daily.tenant_id = hours.tenant_id
-            and daily.dimension_id = hours.dimension_id
+            daily.tenant_id = cells_of_slice.tenant_id
+            and daily.dimension_id = cells_of_slice.dimension_id
     {% endif %}
     group by
         daily.tenant_id,
