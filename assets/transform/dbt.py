@@ -18,7 +18,8 @@ from assets.table_specs import DATA_TEAM, FINANCE_TEAM, manifest
 from assets.transform.builds import finish_build, forget_rollups, start_models
 from assets.transform.parameters import BUILD_LOCK, BUILD_WAIT_SECONDS
 from assets.transform.sums import sums_of
-from connectors.dbt import PROJECT_DIRECTORY, NodeResult, prepare_manifest, run_project
+from connectors.dbt import PROJECT_DIRECTORY, prepare_manifest, run_project
+from connectors.dbt_process import NodeResult
 from connectors.warehouse import Warehouse
 
 UNIQUE_ID = "dagster_dbt/unique_id"

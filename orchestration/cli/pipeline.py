@@ -90,11 +90,14 @@ def build_if_stale(session: Session, jobs: "JobRunner", tags: dict[str, str]) ->
     from assets.partitions import AS_OF_TAG
     from assets.transform.builds import is_up_to_date
     from assets.transform.parameters import current_inputs
+    from connectors.dbt import start_dbt
 
     as_of = datetime.fromisoformat(tags[AS_OF_TAG]) if AS_OF_TAG in tags else session.now()
     with session.warehouse.begin() as connection:
         if is_up_to_date(connection, current_inputs(connection, session.workspace, as_of)):
             return False
+    # It gets ready while the pipeline is loaded.
+    start_dbt()
     require_success(jobs.run("build", tags=tags))
     return True
 
