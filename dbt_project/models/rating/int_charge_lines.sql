@@ -40,41 +40,14 @@ quantities as (
 
 ),
 
-steps as (
+priced as (
 
     select
         invoice_id,
         charge_id,
         part_number,
-        step_number,
-        step,
-        dimension_id,
-        pricing_group,
-        tier_number,
-        from_quantity,
-        up_to,
-        record_count,
-        quantity,
-        unit_amount,
-        days,
-        of_days,
-        exact_amount,
-        details
-    from {{ ref('int_usage_steps') }}
-
-),
-
-line_groups as (
-
-    select
-        invoice_id,
-        charge_id,
-        part_number,
-        jsonb_agg(
-            jsonb_build_object('group', line_group, 'quantity', quantity, 'amount', amount)
-            order by line_group
-        ) as groups
-    from {{ ref('int_line_groups') }}
+        sum(exact_amount) as exact_amount
+    from {{ ref('int_price_slices') }}
     group by invoice_id, charge_id, part_number
 
 ),
@@ -115,18 +88,6 @@ seat_fees as (
 
 ),
 
-priced as (
-
-    select
-        invoice_id,
-        charge_id,
-        part_number,
-        sum(exact_amount) as exact_amount
-    from steps
-    group by invoice_id, charge_id, part_number
-
-),
-
 -- Most charges of most customers are unused, and nothing is told of them.
 due as (
 
@@ -149,46 +110,10 @@ due as (
 
 ),
 
-told as (
-
-    select
-        steps.invoice_id,
-        steps.charge_id,
-        steps.part_number,
-        jsonb_agg(
-            jsonb_strip_nulls(
-                jsonb_build_object(
-                    'step', steps.step,
-                    'dimension', steps.dimension_id,
-                    'group', nullif(steps.pricing_group, '{}'::jsonb),
-                    'tier', steps.tier_number,
-                    'from', trim_scale(steps.from_quantity),
-                    'up_to', trim_scale(steps.up_to),
-                    'records', steps.record_count,
-                    'quantity', trim_scale(steps.quantity),
-                    'unit_amount', trim_scale(steps.unit_amount),
-                    'days', steps.days,
-                    'of_days', steps.of_days,
-                    'amount', trim_scale(steps.exact_amount)
-                )
-            ) || steps.details
-            order by steps.step_number
-        ) as steps
-    from steps
-    inner join due
-        on
-            steps.invoice_id = due.invoice_id
-            and steps.charge_id = due.charge_id
-            and steps.part_number = due.part_number
-    group by steps.invoice_id, steps.charge_id, steps.part_number
-
-),
-
 usage_lines as (
 
     select
-        parts.invoice_id || '/usage/' || parts.charge_id || '/' || parts.part_number
-            as invoice_line_id,
+        {{ usage_line_id('parts') }} as invoice_line_id,
         parts.invoice_id,
         'usage' as kind,
         parts.charge_id,
@@ -201,27 +126,13 @@ usage_lines as (
         due.billable_quantity,
         due.exact_amount,
         parts.name as description,
-        jsonb_build_object('price', parts.price_id, 'steps', told.steps)
-        || case
-            when line_groups.groups is null then '{}'::jsonb
-            else jsonb_build_object('groups', line_groups.groups)
-        end as explanation
+        jsonb_build_object('price', parts.price_id) as explanation
     from parts
     inner join due
         on
             parts.invoice_id = due.invoice_id
             and parts.charge_id = due.charge_id
             and parts.part_number = due.part_number
-    inner join told
-        on
-            parts.invoice_id = told.invoice_id
-            and parts.charge_id = told.charge_id
-            and parts.part_number = told.part_number
-    left join line_groups
-        on
-            parts.invoice_id = line_groups.invoice_id
-            and parts.charge_id = line_groups.charge_id
-            and parts.part_number = line_groups.part_number
 
 ),
 
@@ -270,17 +181,8 @@ seat_lines as (
         seat_fees.billable_seats as billable_quantity,
         seat_fees.exact_amount,
         seat_fees.description,
-        case
-            when told.steps is null then '{}'::jsonb
-            else jsonb_build_object('steps', told.steps)
-        end as explanation
+        '{}'::jsonb as explanation
     from seat_fees
-    left join told
-        on
-            seat_fees.invoice_id = told.invoice_id
-            and seat_fees.charge_id = told.charge_id
-            and seat_fees.part_number = told.part_number
-            and seat_fees.part_number = 0
     where seat_fees.exact_amount <> 0
 
 ),

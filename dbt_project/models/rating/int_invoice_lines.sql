@@ -62,6 +62,15 @@ lines as (
 
 ),
 
+usage_explanations as (
+
+    select
+        invoice_line_id,
+        explanation
+    from {{ ref('int_usage_explanations') }}
+
+),
+
 included_taxes as (
 
     select
@@ -102,9 +111,12 @@ select
     drafts.currency::text as currency,
     lines.description::text as description,
     drafts.catalog_version::text as catalog_version,
-    lines.explanation::jsonb as explanation
+    (lines.explanation || coalesce(usage_explanations.explanation, '{}'::jsonb))::jsonb
+        as explanation
 from lines
 inner join drafts
     on lines.invoice_id = drafts.invoice_id
+left join usage_explanations
+    on lines.invoice_line_id = usage_explanations.invoice_line_id
 left join included_taxes
     on lines.invoice_line_id = included_taxes.invoice_line_id

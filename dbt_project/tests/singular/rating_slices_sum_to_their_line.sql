@@ -5,13 +5,10 @@ with
 slices as (
 
     select
-        -- Part 0 are seats in advance.
-        invoice_id
-        || case when part_number = 0 then '/fee/' else '/usage/' end
-        || charge_id || '/' || part_number as invoice_line_id,
-        sum(exact_amount) as exact_amount
-    from {{ ref('int_price_slices') }}
-    group by invoice_id, charge_id, part_number
+        {{ usage_line_id('slices') }} as invoice_line_id,
+        sum(slices.exact_amount) as exact_amount
+    from {{ ref('int_price_slices') }} as slices
+    group by slices.invoice_id, slices.charge_id, slices.part_number
 
 )
 
