@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import (
+
+from assets.ingestion.raw_tables import open_rows
+from assets.table_specs import DATA_TEAM, FINANCE_TEAM, manifest
+from assets.transform.builds import finish_build, forget_rollups, start_models
+from assets.transform.dagster_dbt import (
     DagsterDbtTranslator,
     DagsterDbtTranslatorSettings,
     DbtProject,
     dbt_assets,
 )
-
-from assets.ingestion.raw_tables import open_rows
-from assets.table_specs import DATA_TEAM, FINANCE_TEAM, manifest
-from assets.transform.builds import finish_build, forget_rollups, start_models
 from assets.transform.parameters import BUILD_LOCK, BUILD_WAIT_SECONDS
 from assets.transform.sums import sums_of
 from connectors.dbt import PROJECT_DIRECTORY, prepare_manifest, run_project
@@ -23,6 +23,7 @@ from connectors.dbt_process import NodeResult
 from connectors.warehouse import Warehouse
 
 UNIQUE_ID = "dagster_dbt/unique_id"
+TABLE_NAME = "dagster/table_name"
 QUARANTINED = dg.AssetKey(["marts", "fct_quarantined_records"])
 # How many names of failed nodes a message holds; all of them are checks of the run.
 FAILURES_SHOWN = 5
@@ -63,7 +64,11 @@ class SchemaTranslator(DagsterDbtTranslator):
             return spec.replace_attributes(key=key)
         chapter = node["fqn"][1]
         return spec.replace_attributes(
-            key=key, group_name=chapter, owners=[OWNERS.get(chapter, DATA_TEAM)]
+            key=key,
+            group_name=chapter,
+            owners=[OWNERS.get(chapter, DATA_TEAM)],
+            # Without the database: one manifest serves many.
+            metadata={**spec.metadata, TABLE_NAME: f"{node['schema']}.{node['alias']}"},
         )
 
     def get_asset_check_spec(
