@@ -18,7 +18,7 @@ from connectors.dbt_process import DbtError
 from connectors.warehouse import Warehouse
 
 pytestmark = pytest.mark.usefixtures("database_environment")
-RUN = ["run", "--select", "int_currency_rates", "stg_catalog__plans"]
+RUN = ["run", "--select", "int_currency_rates", "stg_raw__cost_lines"]
 WAITING = """
 select pid from pg_stat_activity
 where
@@ -48,7 +48,7 @@ def wait_for(warehouse: Warehouse, waiting: str = WAITING, *, is_waiting: bool) 
 def is_empty(warehouse: Warehouse) -> bool:
     """Return whether the run has made nothing."""
     with warehouse.begin() as connection:
-        return not relation_exists(connection, "staging.stg_catalog__plans")
+        return not relation_exists(connection, "staging.stg_raw__cost_lines")
 
 
 def test_a_run_ends_with_the_process_that_asked_for_it(warehouse, tmp_path):
@@ -69,7 +69,7 @@ def test_a_run_ends_with_the_process_that_asked_for_it(warehouse, tmp_path):
 def test_a_run_that_nobody_listens_to_any_more_is_ended(warehouse, tmp_path):
     with kept_waiting(warehouse):
         results = run_project([*RUN, "--threads", "2"], tmp_path)
-        assert next(results).name == "stg_catalog__plans"
+        assert next(results).name == "stg_raw__cost_lines"
         wait_for(warehouse, is_waiting=True)
         results.close()
         wait_for(warehouse, is_waiting=False)
@@ -79,7 +79,7 @@ def test_a_run_that_nobody_listens_to_any_more_is_ended(warehouse, tmp_path):
 def test_a_process_that_is_killed_is_told_of_and_replaced(warehouse, tmp_path):
     with kept_waiting(warehouse):
         results = run_project([*RUN, "--threads", "2"], tmp_path)
-        assert next(results).name == "stg_catalog__plans"
+        assert next(results).name == "stg_raw__cost_lines"
         os.kill(start_dbt().pid, signal.SIGKILL)
         with pytest.raises(DbtError, match="dbt's process has ended: signal 9"):
             list(results)

@@ -40,8 +40,10 @@ fixed_weights as (
         rule_id,
         tenant_id,
         weight
-    from {{ ref('stg_catalog__cost_rule_weights') }}
-    where weight > 0
+    from {{ source('catalog', 'cost_rule_weights') }}
+    where
+        {{ is_current_version() }}
+        and weight > 0
 
 ),
 

@@ -19,7 +19,8 @@ tenants as (
     select
         tenant_id,
         contract_customer_id as customer_id
-    from {{ ref('stg_catalog__tenants') }}
+    from {{ source('catalog', 'tenants') }}
+    where {{ is_current_version() }}
 
 ),
 

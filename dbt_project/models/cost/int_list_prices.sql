@@ -7,8 +7,10 @@ charges as (
         charge_id,
         dimension_id,
         price_id
-    from {{ ref('stg_catalog__charges') }}
-    where dimension_id is not null
+    from {{ source('catalog', 'charges') }}
+    where
+        {{ is_current_version() }}
+        and dimension_id is not null
 
 ),
 
@@ -17,7 +19,8 @@ plans as (
     select
         plan_id,
         currency
-    from {{ ref('stg_catalog__plans') }}
+    from {{ source('catalog', 'plans') }}
+    where {{ is_current_version() }}
 
 ),
 
@@ -26,7 +29,8 @@ prices as (
     select
         price_id,
         package_size
-    from {{ ref('stg_catalog__prices') }}
+    from {{ source('catalog', 'prices') }}
+    where {{ is_current_version() }}
 
 ),
 
@@ -35,8 +39,10 @@ first_tiers as (
     select
         price_id,
         unit_amount
-    from {{ ref('stg_catalog__price_tiers') }}
-    where tier_number = 1
+    from {{ source('catalog', 'price_tiers') }}
+    where
+        {{ is_current_version() }}
+        and tier_number = 1
 
 ),
 
@@ -46,8 +52,10 @@ default_rates as (
     select
         price_id,
         rate
-    from {{ ref('stg_catalog__price_rates') }}
-    where match = '{}'
+    from {{ source('catalog', 'price_rates') }}
+    where
+        {{ is_current_version() }}
+        and match = '{}'
 
 ),
 
@@ -56,7 +64,8 @@ contracts as (
     select distinct
         customer_id,
         plan_id
-    from {{ ref('stg_catalog__contracts') }}
+    from {{ source('catalog', 'contracts') }}
+    where {{ is_current_version() }}
 
 ),
 

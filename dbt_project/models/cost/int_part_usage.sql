@@ -25,7 +25,8 @@ dimensions as (
     select
         dimension_id,
         aggregation
-    from {{ ref('stg_catalog__dimensions') }}
+    from {{ source('catalog', 'dimensions') }}
+    where {{ is_current_version() }}
 
 ),
 

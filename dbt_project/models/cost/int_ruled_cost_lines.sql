@@ -32,7 +32,8 @@ rules as (
         tenant_tag,
         dimension_id,
         cost_kind
-    from {{ ref('stg_catalog__cost_rules') }}
+    from {{ source('catalog', 'cost_rules') }}
+    where {{ is_current_version() }}
 
 ),
 

@@ -27,7 +27,8 @@ dimensions as (
         aggregation,
         convert_multiply,
         convert_divide
-    from {{ ref('stg_catalog__dimensions') }}
+    from {{ source('catalog', 'dimensions') }}
+    where {{ is_current_version() }}
 
 ),
 

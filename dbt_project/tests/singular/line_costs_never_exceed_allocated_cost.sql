@@ -27,7 +27,8 @@ tenants as (
     select
         tenant_id,
         customer_id
-    from {{ ref('stg_catalog__tenants') }}
+    from {{ source('catalog', 'tenants') }}
+    where {{ is_current_version() }}
 
 ),
 

@@ -10,7 +10,8 @@ charges as (
         dimension_id,
         included_quantity,
         price_id
-    from {{ ref('stg_catalog__charges') }}
+    from {{ source('catalog', 'charges') }}
+    where {{ is_current_version() }}
 
 ),
 
@@ -19,7 +20,8 @@ plans as (
     select
         plan_id,
         currency
-    from {{ ref('stg_catalog__plans') }}
+    from {{ source('catalog', 'plans') }}
+    where {{ is_current_version() }}
 
 ),
 
@@ -33,7 +35,8 @@ prices as (
         flat_amount,
         timing,
         is_prorated
-    from {{ ref('stg_catalog__prices') }}
+    from {{ source('catalog', 'prices') }}
+    where {{ is_current_version() }}
 
 ),
 
@@ -43,7 +46,8 @@ tiers as (
         price_id,
         count(*) as tier_count,
         min(unit_amount) filter (where tier_number = 1) as first_unit_amount
-    from {{ ref('stg_catalog__price_tiers') }}
+    from {{ source('catalog', 'price_tiers') }}
+    where {{ is_current_version() }}
     group by price_id
 
 )

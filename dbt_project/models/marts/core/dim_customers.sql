@@ -15,7 +15,8 @@ customers as (
         currency,
         timezone,
         is_taxed_by_stripe
-    from {{ ref('stg_catalog__customers') }}
+    from {{ source('catalog', 'customers') }}
+    where {{ is_current_version() }}
 
 ),
 
@@ -32,7 +33,8 @@ customer_taxes as (
         customer_id,
         tax_id,
         position
-    from {{ ref('stg_catalog__customer_taxes') }}
+    from {{ source('catalog', 'customer_taxes') }}
+    where {{ is_current_version() }}
 
 ),
 
@@ -45,7 +47,8 @@ tax_rates as (
         valid_from,
         valid_to,
         scope
-    from {{ ref('stg_catalog__tax_rates') }}
+    from {{ source('catalog', 'tax_rates') }}
+    where {{ is_current_version() }}
 
 ),
 
@@ -93,7 +96,8 @@ tenant_counts as (
     select
         customer_id,
         count(*) as tenant_count
-    from {{ ref('stg_catalog__tenants') }}
+    from {{ source('catalog', 'tenants') }}
+    where {{ is_current_version() }}
     group by customer_id
 
 )

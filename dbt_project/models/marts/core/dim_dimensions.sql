@@ -12,7 +12,8 @@ dimensions as (
         convert_divide,
         rounding_decimals,
         rounding_mode
-    from {{ ref('stg_catalog__dimensions') }}
+    from {{ source('catalog', 'dimensions') }}
+    where {{ is_current_version() }}
 
 ),
 

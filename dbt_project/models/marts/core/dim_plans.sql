@@ -8,7 +8,8 @@ plans as (
         currency,
         minor_units,
         interval
-    from {{ ref('stg_catalog__plans') }}
+    from {{ source('catalog', 'plans') }}
+    where {{ is_current_version() }}
 
 ),
 
@@ -17,7 +18,8 @@ charge_counts as (
     select
         plan_id,
         count(*) as charge_count
-    from {{ ref('stg_catalog__charges') }}
+    from {{ source('catalog', 'charges') }}
+    where {{ is_current_version() }}
     group by plan_id
 
 ),
@@ -27,7 +29,8 @@ customer_counts as (
     select
         plan_id,
         count(distinct customer_id) as customer_count
-    from {{ ref('stg_catalog__contracts') }}
+    from {{ source('catalog', 'contracts') }}
+    where {{ is_current_version() }}
     group by plan_id
 
 )

@@ -5,7 +5,8 @@ tenants as (
     select
         tenant_id,
         customer_id
-    from {{ ref('stg_catalog__tenants') }}
+    from {{ source('catalog', 'tenants') }}
+    where {{ is_current_version() }}
 
 ),
 
@@ -14,7 +15,8 @@ customers as (
     select
         customer_id,
         name
-    from {{ ref('stg_catalog__customers') }}
+    from {{ source('catalog', 'customers') }}
+    where {{ is_current_version() }}
 
 ),
 

@@ -38,7 +38,8 @@ dimensions as (
         aggregation,
         convert_multiply,
         convert_divide
-    from {{ ref('stg_catalog__dimensions') }}
+    from {{ source('catalog', 'dimensions') }}
+    where {{ is_current_version() }}
 
 ),
 
