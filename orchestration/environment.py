@@ -29,6 +29,11 @@ QUIET = {
 DAGSTER_SETTINGS = {
     "storage": {"postgres": {"postgres_url": {"env": "METERHOUSE_DAGSTER_URL"}}},
     "telemetry": {"enabled": False},
+    # What steps say is in a run's events; each capture of their output takes four processes more.
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    },
     "nux": {"enabled": False},
     # A run whose process was killed is noticed within seconds and begun again; what failed by its
     # own error is not, as that repeats itself.
