@@ -22,6 +22,7 @@ REPOSITORY_TAGS = {".dagster/repository": f"__repository__@{LOCATION}"}
 MOST_CONNECTIONS = 20
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 WRAPPERS = frozenset({"DagsterExecutionStepExecutionError", "DagsterExecutionHandleError"})
+INTERRUPTED = "DagsterExecutionInterruptedError"
 
 
 class Listener(Protocol):
@@ -108,7 +109,8 @@ class JobRunner:
     ) -> RunOutcome:
         """Run a job to its end; failures are in the outcome, never raised.
 
-        The run is recorded on the workspace's instance, like one that the UI has started.
+        The run is recorded on the workspace's instance, like one that the UI has started. One that
+        is interrupted is recorded as failed, and raises ``KeyboardInterrupt``.
         """
         job = self.job(job_name)
         run_id = str(uuid4())
@@ -121,6 +123,8 @@ class JobRunner:
                 tags={**REPOSITORY_TAGS, **(tags or {})},
                 run_id=run_id,
             )
+        if was_interrupted(result):
+            raise KeyboardInterrupt
         problems, tracebacks = problems_of(result)
         return RunOutcome(
             run_id=run_id,
@@ -203,13 +207,27 @@ def problems_of(result: dg.ExecuteInProcessResult) -> tuple[tuple[Problem, ...],
     return tuple(problems), tracebacks
 
 
+def was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Return whether somebody has ended a run, as by Ctrl-C."""
+    return any(
+        innermost(event.step_failure_data.error).cls_name == INTERRUPTED
+        for event in result.all_events
+        if event.is_step_failure and event.step_failure_data.error is not None
+    )
+
+
+def innermost(error: Any) -> Any:
+    """Return an error without what Dagster wraps it in."""
+    while error.cause is not None and error.cls_name in WRAPPERS:
+        error = error.cause
+    return error
+
+
 def step_problem(step: str, data: Any) -> Problem:
     """Return why a step failed: the innermost error's own words."""
     if data.user_failure_data is not None:
         return Problem(step, str(data.user_failure_data.description), is_defect=False)
-    error = data.error
-    while error.cause is not None and error.cls_name in WRAPPERS:
-        error = error.cause
+    error = innermost(data.error)
     message = error.message.strip().removeprefix(f"{error.cls_name}: ")
     # The classes have their module's path in front where they are not built in.
     message = message.partition(f"{error.cls_name}: ")[2] or message

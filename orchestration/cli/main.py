@@ -130,7 +130,6 @@ def run_command() -> int:
         error.show()
         status = USAGE
     except (KeyboardInterrupt, typer.Abort):
-        say("Interrupted.")
         status = INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has had enough, as `head` has.
@@ -138,6 +137,8 @@ def run_command() -> int:
         status = DONE
     except Exception as error:  # noqa: BLE001 - the last line of defence.
         status = report(error)
+    if status == INTERRUPTED:
+        say("Interrupted.")
     return status
 
 

@@ -2,7 +2,11 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,6 +19,7 @@ from sqlalchemy import text
 from assets.partitions import AS_OF_TAG
 from connectors.warehouse import Warehouse
 from models.workspace import Workspace, load_workspace
+from orchestration.cli.main import INTERRUPTED
 from orchestration.environment import activate
 from orchestration.running import JobRunner, RunOutcome
 from orchestration.schedules import months_to_close
@@ -306,3 +311,40 @@ def test_a_failed_run_is_told_to_the_webhook(jobs: JobRunner, webhook: Webhook) 
     assert told["job"] == "close"
     assert told["run_id"] == outcome.run_id
     assert "sk_test_sandbox" not in json.dumps(told)
+
+
+def test_a_run_that_is_interrupted_says_so_and_leaves_nothing_running(
+    workspace: Workspace, own_warehouse: Warehouse
+) -> None:
+    deliver(workspace, "a", "2026-01-05")
+    # Where the tests run in the background of a shell, they inherit that Ctrl-C is ignored.
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        f"sys.argv[1:] = ['-w', {str(workspace.directory)!r}, 'run', '--as-of', {AS_OF!r}];"
+        "from orchestration.cli.main import main; main()"
+    )
+    models_at_work = (
+        "select count(*) from pg_stat_activity"
+        " where datname = current_database() and application_name = 'dbt'"
+    )
+    with own_warehouse.begin() as connection:
+        # No other step reads it.
+        connection.execute(text("lock table billing.stripe_customers in access exclusive mode"))
+        command = subprocess.Popen(
+            [sys.executable, "-c", program],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        while not scalar(own_warehouse, f"{models_at_work} and wait_event_type = 'Lock'"):
+            assert command.poll() is None
+            time.sleep(0.05)
+        # What Ctrl-C does: the signal goes to the whole process group.
+        os.killpg(command.pid, signal.SIGINT)
+        _, said = command.communicate()
+        while scalar(own_warehouse, models_at_work):
+            time.sleep(0.05)
+    assert command.returncode == INTERRUPTED
+    assert said.endswith("Interrupted.\n")
+    assert "Traceback" not in said
