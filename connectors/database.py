@@ -14,11 +14,7 @@ from models.exact_json import read_json, write_json
 
 OLDEST_SERVER = 15
 CONNECT_TIMEOUT_SECONDS = 10
-# The last: a statement ends with the process that has asked for it; whoever is next need not wait.
-SESSION_OPTIONS = (
-    "-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres "
-    "-c client_connection_check_interval=2s"
-)
+SESSION_OPTIONS = "-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres"
 # A lock is held by a session; without these a firewall drops it when a long pull leaves it idle.
 KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6}
 

@@ -4,14 +4,30 @@ dbt closes its connection after each model and test: 300 log-ins in a build, eac
 server's own, which cost more than most of the nodes. Importing this module imports dbt.
 """
 
-from dbt.adapters.contracts.connection import ConnectionState
+from dbt.adapters.contracts.connection import Connection, ConnectionState
 from dbt.adapters.postgres.connections import PostgresConnectionManager
 from dbt.adapters.postgres.impl import PostgresAdapter
 from psycopg2 import Error
 
+# A statement is ended with the process that asked for it, and whoever comes next need not wait.
+# After connecting: some servers and proxies know no such setting, and refuse who connects with it.
+CHECK_CLIENT = "set client_connection_check_interval = '2s'"
+
 
 class KeptConnections(PostgresConnectionManager):
     """Connections that are given back in no transaction, and closed when dbt has ended."""
+
+    @classmethod
+    def open(cls, connection: Connection) -> Connection:
+        """Return a connection, open."""
+        opened: Connection = super().open(connection)  # type: ignore[no-untyped-call]
+        try:
+            with opened.handle.cursor() as cursor:
+                cursor.execute(CHECK_CLIENT)
+            opened.handle.commit()
+        except Error:
+            opened.handle.rollback()
+        return opened
 
     def release(self) -> None:
         """Give this thread's connection back; what it has not committed is rolled back."""

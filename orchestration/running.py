@@ -88,7 +88,7 @@ class JobRunner:
     @cached_property
     def definitions(self) -> dg.Definitions:
         """The code location of the workspace, assembled once."""
-        # Imported here: a pull needs no model, and dbt takes seconds to import.
+        # Imported here: a pull needs no model, and the models' assets take a second to import.
         from orchestration.definitions import build_definitions
 
         return build_definitions(self._workspace)

@@ -1,7 +1,7 @@
 """What we use of dagster-dbt, imported as if there were no dbt.
 
-It works without dbt, but imports what it finds of it, which takes longer than the rest of the code
-location. Nothing here needs it: dbt runs in a process of its own.
+It works without dbt, from 0.29.26 on, but imports what it finds of it, which takes longer than the
+rest of the code location. Nothing here needs it: dbt runs in a process of its own.
 """
 
 import sys

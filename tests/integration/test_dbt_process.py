@@ -14,8 +14,9 @@ from sqlalchemy import text
 
 from connectors.database import relation_exists
 from connectors.dbt import run_project, start_dbt
-from connectors.dbt_process import DbtError
+from connectors.dbt_process import DbtCommand, DbtDefect, DbtError, DbtProcess
 from connectors.warehouse import Warehouse
+from orchestration.failures import speaks_to_user
 
 pytestmark = pytest.mark.usefixtures("database_environment")
 RUN = ["run", "--select", "int_currency_rates", "stg_raw__cost_lines"]
@@ -37,12 +38,13 @@ def kept_waiting(warehouse: Warehouse) -> Iterator[None]:
 
 
 def wait_for(warehouse: Warehouse, waiting: str = WAITING, *, is_waiting: bool) -> None:
-    """Return once a statement waits, or none does any more."""
-    while True:
+    """Return once a statement waits, or none does any more; fails after a minute."""
+    for _ in range(1200):
         with warehouse.begin() as connection:
             if bool(connection.execute(text(waiting)).all()) is is_waiting:
                 return
         time.sleep(0.05)
+    pytest.fail(f"statements that wait: still {'none' if is_waiting else 'some'}")
 
 
 def is_empty(warehouse: Warehouse) -> bool:
@@ -103,3 +105,28 @@ def test_a_run_waits_for_one_that_still_ends(warehouse, tmp_path):
 def test_what_dbt_cannot_do_is_raised(tmp_path):
     with pytest.raises(DbtError, match="no-such-option"):
         list(run_project(["run", "--no-such-option"], tmp_path))
+
+
+def test_a_run_is_not_begun_while_results_of_another_are_not_read(tmp_path):
+    """It would take them for its own."""
+    first = run_project(RUN, tmp_path)
+    next(first)
+    with pytest.raises(RuntimeError, match="another run"):
+        next(run_project(RUN, tmp_path))
+    assert len(list(first)) == 1
+
+
+def test_what_nobody_has_foreseen_is_a_defect_and_says_where(tmp_path):
+    with pytest.raises(DbtDefect, match="IndexError") as raised:
+        list(start_dbt().run(DbtCommand((), tmp_path, "warehouse", dict(os.environ))))
+    assert "dbt_invocations.py" in str(raised.value.__cause__)
+    assert not speaks_to_user(raised.value)
+    assert all(result.is_successful for result in run_project(RUN, tmp_path))
+
+
+def test_a_process_that_is_not_ready_yet_ends_at_once(tmp_path):
+    """Whoever reads the output of a command need not wait for one that it has started too many."""
+    process = DbtProcess()
+    assert process.close() == "exit code 0"
+    with pytest.raises(DbtError, match="has ended"):
+        list(process.run(DbtCommand(("ls",), tmp_path, "warehouse", {})))

@@ -168,22 +168,29 @@ def sampling():
     return jinja2.Environment().from_string(file.read_text()).module  # noqa: S701 - it writes SQL.
 
 
-def test_every_hour_of_the_months_with_usage_is_sampled_once_with_each_slice(journal):
+@pytest.mark.parametrize("month_count", [2, 7])
+def test_every_hour_of_the_months_with_usage_is_sampled_once_with_each_slice(journal, month_count):
     macros = sampling()
-    hour, chosen = macros.sampled_hour("months", "number"), macros.sampled_slice("number")
+    hour = macros.sampled_hour("months", "number")
+    chosen = macros.sampled_slice("months", "number")
+    cells = month_count * 31 * 24
     [found] = journal.rows(
         f"""
-        with months (usage_month) as (values (date '1970-01-01'), ('2026-10-01'), ('2026-10-01'))
+        with months as materialized (
+            select (date '1970-01-01' + place % {month_count} * interval '1 month')::date
+                as usage_month
+            from generate_series(1, {2 * month_count}) as places (place)
+        )
         select
             count(distinct {hour}) as hours,
             count(distinct ({hour}, {chosen})) as sampled,
             min({hour}) as first,
             max({hour}) as last
-        from generate_series(500, 500 + 7 * 2 * 31 * 24 - 1) as numbers (number)
+        from generate_series(500, 500 + 7 * {cells} - 1) as numbers (number)
         """
     )
-    assert (found.hours, found.sampled) == (2 * 31 * 24, 7 * 2 * 31 * 24)
-    assert (found.first.year, found.last.month) == (1970, 10)
+    assert (found.hours, found.sampled) == (cells, 7 * cells)
+    assert (found.first.year, found.last.year) == (1970, 1970)
 
 
 def test_every_tenant_is_of_one_slice_and_none_is_empty(journal):
@@ -204,7 +211,8 @@ def test_a_damaged_cell_is_found_by_the_build_that_looks_at_it(journal, table):
     macros = sampling()
     hour = macros.sampled_hour("journal.jnl_control_totals", "number")
     at = damaged["timestamp"].replace(":30:00Z", ":00:00Z")
-    slices = f"{macros.sampled_slice('number')} = {macros.slice_of(':tenant')}"
+    chosen = macros.sampled_slice("journal.jnl_control_totals", "number")
+    slices = f"{chosen} = {macros.slice_of(':tenant')}"
     look = text(
         f"update ops.parameters set build_number = (select min(number)"
         f" from generate_series(1, 100000) as numbers (number) where {hour} = :at and {slices})"

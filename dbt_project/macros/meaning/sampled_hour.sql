@@ -20,9 +20,12 @@
 {%- endmacro %}
 
 
-{#- Which slice of the tenants a build looks at; with 7, every slice meets every hour. -#}
-{% macro sampled_slice(number) -%}
-    {{ number }} % 7
+{#- Which of 7 slices of the tenants a build looks at: another one when every hour has had its turn. -#}
+{% macro sampled_slice(months, number) -%}
+    (
+        select {{ number }} / (744 * greatest(count(distinct usage_month), 1)) % 7
+        from {{ months }}
+    )
 {%- endmacro %}
 
 

@@ -23,7 +23,7 @@ chosen as (
 
     select
         {{ sampled_hour(ref('jnl_control_totals'), 'parameters.build_number') }} as usage_hour,
-        {{ sampled_slice('parameters.build_number') }} as slice
+        {{ sampled_slice(ref('jnl_control_totals'), 'parameters.build_number') }} as slice
     from parameters
 
 ),
