@@ -180,9 +180,10 @@ def test_the_steps_of_every_line_add_up_to_it(priced: Pipeline) -> None:
             charge_id, exact_amount,
             (
                 select sum((step.value ->> 'amount')::numeric)
-                from jsonb_array_elements(explanation -> 'steps') as step
+                from jsonb_array_elements(told.explanation -> 'steps') as step
             ) as steps
         from rating.int_charge_lines
+        left join rating.int_usage_explanations as told using (invoice_line_id)
         where kind = 'usage'
     """)
     assert {row.charge_id for row in lines} >= {"transfers", "europe", "compute"}
